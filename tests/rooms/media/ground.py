@@ -1,0 +1,156 @@
+"""What the tests of the sound stand on: a house with its clock, and real WebRTC clients that sing and hear."""
+
+import asyncio
+import time
+from collections.abc import AsyncIterator, Callable, Sequence
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, field
+
+import numpy as np
+from aiortc import MediaStreamTrack, RTCPeerConnection, RTCSessionDescription
+
+from rooms.media import clock, session, whip_client, wire
+from rooms.media.ear import Heard, Notes
+from rooms.media.house import House
+from rooms.media.opus import Encoder, OpusPacket
+from rooms.media.room import Opened, Room
+from rooms.media.sound import FRAME_SAMPLES, SAMPLE_RATE, Samples
+
+LOUDNESS = 0.3
+
+
+def sine(hz: float, *, seconds: float, loudness: float = LOUDNESS, start: int = 0) -> Samples:
+    """Return a tone, shape (seconds at 48 kHz,), beginning as if it had sounded for `start` samples already."""
+    at = np.arange(start, start + round(seconds * SAMPLE_RATE))
+    return (loudness * np.sin(2 * np.pi * hz * at / SAMPLE_RATE)).astype(np.float32)
+
+
+class Tone(MediaStreamTrack):
+    """Sings one note. `loudness` may be changed while it sings."""
+
+    kind = "audio"
+
+    def __init__(self, hz: float, *, loudness: float = LOUDNESS) -> None:
+        super().__init__()
+        self.hz = hz
+        self.loudness = loudness
+        self.sent = 0
+        self._encoder = Encoder(bitrate=64_000)
+        self._start: float | None = None
+
+    async def recv(self) -> OpusPacket:
+        loop = asyncio.get_running_loop()
+        self._start = loop.time() if self._start is None else self._start
+        await asyncio.sleep(self._start + self.sent * clock.TICK - loop.time())
+        pts = self.sent * FRAME_SAMPLES
+        self.sent += 1
+        frame = sine(self.hz, seconds=clock.TICK, loudness=self.loudness, start=pts)
+        return self._encoder.encode(frame, pts=pts)
+
+
+@dataclass
+class Client:
+    """The far end of one session."""
+
+    connection: RTCPeerConnection
+    opened: Opened
+    notes: Notes = field(default_factory=lambda: Notes(asked_at=time.time()))
+
+    async def up(self) -> "Client":
+        await whip_client.up(self.connection)
+        return self
+
+    def heard(self) -> Heard:
+        """Return what reached this client, and end its listening."""
+        return self.notes.heard(cut=self.notes.over)
+
+    async def heard_for(self, seconds: float) -> Heard:
+        """Return what reaches this client during the coming `seconds`, from its first sound on."""
+        async with asyncio.timeout(10):
+            await self.notes.begun.wait()
+        await asyncio.sleep(seconds)
+        return self.heard()
+
+
+@dataclass
+class Ground:
+    """A house that ticks, what it has announced, and the clients to be hung up at the end."""
+
+    house: House
+    room: Room
+    events: list[dict[str, object]]
+    clients: list[Client] = field(default_factory=list)
+
+    async def speak(
+        self, seat: str, track: MediaStreamTrack, *, epoch: int = 1, muted: bool = False
+    ) -> Client:
+        connection = wire.new_connection()
+        wire.bind(connection.addTransceiver(track, direction="sendonly"), wire.near_addresses())
+        offer = await offer_of(connection)
+        opened = await self.room.speak(seat=seat, epoch=epoch, muted=muted, offer=offer, at=time.time())
+        return await self._answered(Client(connection, opened))
+
+    async def listen(self, seat: str, *, epoch: int = 1) -> Client:
+        connection = wire.new_connection()
+        notes = Notes(asked_at=time.time())
+        connection.on("track", notes.take_from)
+        wire.bind(connection.addTransceiver("audio", direction="recvonly"), wire.near_addresses())
+        offer = await offer_of(connection)
+        opened = await self.room.listen(seat=seat, epoch=epoch, offer=offer, at=time.time())
+        return await self._answered(Client(connection, opened, notes))
+
+    def ended(self) -> list[tuple[object, object, object]]:
+        """Return (seat, kind, reason) of each session that has ended, in order."""
+        return [
+            (event["seat"], event["kind"], event["reason"])
+            for event in self.events
+            if event["event"] == "session_ended"
+        ]
+
+    async def _answered(self, client: Client) -> Client:
+        self.clients.append(client)
+        answer = RTCSessionDescription(sdp=client.opened.answer, type="answer")
+        await client.connection.setRemoteDescription(answer)
+        return client
+
+
+async def offer_of(connection: RTCPeerConnection) -> str:
+    await connection.setLocalDescription(await connection.createOffer())
+    return connection.localDescription.sdp
+
+
+async def listening_offer() -> str:
+    """Return the offer of a listener who then never comes."""
+    connection = wire.new_connection()
+    wire.bind(connection.addTransceiver("audio", direction="recvonly"), wire.near_addresses())
+    offer = await offer_of(connection)
+    await wire.hang_up(connection)
+    return offer
+
+
+async def until(check: Callable[[], bool], *, seconds: float = 5.0) -> None:
+    """Return as soon as `check()` holds. Raises TimeoutError after `seconds`."""
+    async with asyncio.timeout(seconds):
+        while not check():
+            await asyncio.sleep(0.01)
+
+
+@asynccontextmanager
+async def ground(addresses: Sequence[str] | None = None) -> AsyncIterator[Ground]:
+    """Run a house with one room while the block lasts; everybody is hung up at its end."""
+    events: list[dict[str, object]] = []
+    house = House(
+        addresses=wire.host_addresses() if addresses is None else addresses,
+        tell=lambda event: events.append(dict(event)),
+    )
+    ticking = asyncio.create_task(clock.run(house.tick))
+    here = Ground(house=house, room=house.room("the-room", at=time.time()), events=events)
+    try:
+        yield here
+    finally:
+        house.close()
+        await session.all_hung_up()
+        for client in here.clients:
+            client.heard()
+            await wire.hang_up(client.connection)
+        ticking.cancel()
