@@ -111,7 +111,11 @@ def _events() -> list[SampleEvent]:
             "The Lighthouse, read aloud in one night", desk, "lighthouse-1", Money(1200, "EUR"), is_live=True
         ),
         SampleEvent(
-            "Ask me about mushrooms", quiet, "mushrooms-6", None, starts_at=EVENING + timedelta(days=2)
+            "Ask me about mushrooms",
+            quiet,
+            "mushrooms-6",
+            Money.zero("EUR"),
+            starts_at=EVENING + timedelta(days=2),
         ),
         SampleEvent(
             "Fado, explained by those who sing it",

@@ -43,7 +43,8 @@ def money(amount: Money | None) -> str:
 
 @register.filter
 def money_or_free(amount: Money | None) -> str:
-    return money(amount) if amount else _("Free")
+    """Return "Free" for zero, and nothing when there is no price, because nothing is on sale."""
+    return _("Free") if amount is not None and not amount else money(amount)
 
 
 @register.simple_tag
@@ -99,7 +100,7 @@ def icon(name: str, label: str = "") -> SafeString:
 
 @register.simple_tag
 def pill(status: Any, label: str = "", tone: str = "") -> SafeString:
-    """Return a status as a pill; its tone follows from the value, its words from the label if there is one."""
+    """Return a status as a pill; tone by its value, words by the label if there is one."""
     value = str(getattr(status, "value", status))
     words = label or getattr(status, "label", "") or capfirst(value.replace("_", " "))
     tone = tone or TONE_OF.get(value.lower(), "")
