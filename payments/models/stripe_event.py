@@ -1,0 +1,36 @@
+from typing import ClassVar
+
+from django.db import models
+from django.db.models import Q
+from django.utils.translation import gettext_lazy as _
+
+
+class StripeEvent(models.Model):
+    """The inbox: one row per event, kept for ever. `stripe_id` is unique, so the same event comes in once."""
+
+    class Status(models.TextChoices):
+        RECEIVED = "received", _("Received")
+        HANDLED = "handled", _("Handled")
+        IGNORED = "ignored", _("Nobody answers it")
+
+    MOVES: ClassVar = {Status.RECEIVED: {Status.HANDLED, Status.IGNORED}}
+
+    id = models.BigAutoField(primary_key=True)
+    stripe_id = models.CharField(max_length=64, unique=True)
+    kind = models.CharField(max_length=80, help_text=_("Stripe's type, like checkout.session.completed."))
+    account = models.CharField(max_length=64, blank=True, help_text=_("The connected account it is about."))
+    api_version = models.CharField(max_length=40)
+    body = models.JSONField()
+    status = models.CharField(max_length=8, choices=Status, default=Status.RECEIVED)
+    received_at = models.DateTimeField()
+    handled_at = models.DateTimeField(null=True, blank=True)
+    attempts = models.PositiveSmallIntegerField(default=0)
+    next_attempt_at = models.DateTimeField()
+    last_error = models.TextField(blank=True)
+
+    class Meta:
+        indexes = [
+            models.Index(
+                fields=["next_attempt_at"], name="events_to_handle", condition=Q(status="received")
+            )
+        ]

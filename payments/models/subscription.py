@@ -1,0 +1,52 @@
+import uuid
+from typing import ClassVar
+
+from django.conf import settings
+from django.db import models
+from django.db.models import Q
+from django.utils.translation import gettext_lazy as _
+
+from payments.models.payee import Payee
+from payments.money import Money
+
+
+class Subscription(models.Model):
+    """A charge that comes again every month. `reference` names what it is for: membership-<id>."""
+
+    class Status(models.TextChoices):
+        ASKED = "asked", _("Asked for")
+        RUNNING = "running", _("Running")
+        OVERDUE = "overdue", _("Payment overdue")
+        ENDED = "ended", _("Ended")
+
+    MOVES: ClassVar = {
+        Status.ASKED: {Status.RUNNING, Status.OVERDUE, Status.ENDED},
+        Status.RUNNING: {Status.OVERDUE, Status.ENDED},
+        Status.OVERDUE: {Status.RUNNING, Status.ENDED},
+    }
+
+    id = models.UUIDField(primary_key=True, default=uuid.uuid4, editable=False)
+    payee = models.ForeignKey(Payee, on_delete=models.PROTECT, related_name="subscriptions")
+    buyer = models.ForeignKey(settings.AUTH_USER_MODEL, on_delete=models.PROTECT, related_name="subscriptions")
+    reference = models.CharField(max_length=80, unique=True)
+    description = models.CharField(max_length=200)
+    amount_minor = models.BigIntegerField(help_text=_("A month's price."))
+    currency = models.CharField(max_length=3)
+    status = models.CharField(max_length=8, choices=Status, default=Status.ASKED)
+    checkout_id = models.CharField(max_length=255, null=True, blank=True, unique=True)
+    checkout_url = models.TextField(blank=True)
+    checkout_expires_at = models.DateTimeField(null=True, blank=True)
+    stripe_id = models.CharField(max_length=64, null=True, blank=True, unique=True)
+    paid_until = models.DateTimeField(null=True, blank=True)
+    ends_at_period_end = models.BooleanField(default=False)
+    created_at = models.DateTimeField()
+    ended_at = models.DateTimeField(null=True, blank=True)
+
+    class Meta:
+        constraints = [
+            models.CheckConstraint(name="a_subscription_costs_something", condition=Q(amount_minor__gt=0)),
+        ]
+
+    @property
+    def amount(self) -> Money:
+        return Money(self.amount_minor, self.currency)

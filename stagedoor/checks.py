@@ -1,0 +1,59 @@
+"""What must hold before production starts: `manage.py check --deploy`."""
+
+from collections.abc import Iterable, Sequence
+from typing import Any
+
+from django.apps import AppConfig
+from django.conf import settings
+from django.core.checks import CheckMessage, Error, Tags, Warning, register  # noqa: A004 -- Django's own names
+
+
+@register(Tags.security, deploy=True)
+def servers_are_named(app_configs: Sequence[AppConfig] | None, **_kwargs: Any) -> Iterable[CheckMessage]:
+    """Production has servers of its own, never the embedded ones."""
+    del app_configs
+    embedded = str(settings.VAR_DIR)
+    if embedded in str(settings.DATABASES["default"]["OPTIONS"].get("host", "")):
+        yield Error("DATABASE_URL is not set.", hint="Name your PostgreSQL server.", id="stagedoor.E001")
+    if embedded in settings.REDIS_URL:
+        yield Error("REDIS_URL is not set.", hint="Name your Redis server.", id="stagedoor.E002")
+
+
+@register(Tags.security, deploy=True)
+def people_come_in_by_https(app_configs: Sequence[AppConfig] | None, **_kwargs: Any) -> Iterable[CheckMessage]:
+    del app_configs
+    if not settings.SECURE:
+        yield Error(
+            "BASE_URL is not https.",
+            hint="Microphones, passkeys and secure cookies need https: BASE_URL=https://your.name",
+            id="stagedoor.E003",
+        )
+
+
+@register(Tags.security, deploy=True)
+def stripe_is_stripe(app_configs: Sequence[AppConfig] | None, **_kwargs: Any) -> Iterable[CheckMessage]:
+    """Real keys, signed webhooks, and no stand-in."""
+    del app_configs
+    if not settings.STRIPE_SECRET_KEY:
+        yield Error("STRIPE_SECRET_KEY is not set.", hint="Stripe's dashboard shows it.", id="stagedoor.E004")
+    elif "_test_" in settings.STRIPE_SECRET_KEY:
+        yield Warning("STRIPE_SECRET_KEY is a test key: no money will move.", id="stagedoor.W001")
+    if not settings.STRIPE_WEBHOOK_SECRETS:
+        yield Error(
+            "STRIPE_WEBHOOK_SECRETS is not set.",
+            hint="Without it no payment is ever believed. One secret per webhook endpoint, separated by commas.",
+            id="stagedoor.E005",
+        )
+    if settings.STRIPE_API_BASE:
+        yield Error("STRIPE_API_BASE names a stand-in.", hint="Leave it empty.", id="stagedoor.E006")
+
+
+@register(Tags.security, deploy=True)
+def letters_leave_the_house(app_configs: Sequence[AppConfig] | None, **_kwargs: Any) -> Iterable[CheckMessage]:
+    del app_configs
+    if not settings.EMAIL_BACKEND.endswith(("smtp.EmailBackend",)):
+        yield Error(
+            "EMAIL_URL does not name a mail server.",
+            hint="EMAIL_URL=smtp+tls://user:password@mail.example:587",
+            id="stagedoor.E007",
+        )

@@ -1,0 +1,40 @@
+"""Whether this process is alive, and whether all it leans on answers."""
+
+import redis
+from django.conf import settings
+from django.db import DatabaseError, connection
+from django.http import HttpRequest, JsonResponse
+from django.views.decorators.http import require_safe
+
+SECONDS = 2.0
+
+
+@require_safe
+def healthz(_request: HttpRequest) -> JsonResponse:
+    """Say that the process answers; it asks nothing else, so that a slow database restarts no web server."""
+    return JsonResponse({"status": "ok"})
+
+
+@require_safe
+def readyz(_request: HttpRequest) -> JsonResponse:
+    """Say whether people can be served: 200, or 503 with the part that does not answer."""
+    parts = {"database": _database_answers(), "redis": _redis_answers()}
+    ready = all(parts.values())
+    return JsonResponse({"status": "ok" if ready else "unready", **parts}, status=200 if ready else 503)
+
+
+def _database_answers() -> bool:
+    try:
+        with connection.cursor() as cursor:
+            cursor.execute("SELECT 1")
+    except DatabaseError:
+        return False
+    return True
+
+
+def _redis_answers() -> bool:
+    try:
+        with redis.Redis.from_url(settings.REDIS_URL, socket_timeout=SECONDS) as client:
+            return bool(client.ping())
+    except redis.RedisError:
+        return False
