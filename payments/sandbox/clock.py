@@ -1,0 +1,30 @@
+"""What time brings about by itself: expiry, settlement, renewal, arrival."""
+
+from payments.sandbox import balance, billing, checkout, disputes, paying, payouts, refunds
+from payments.sandbox.world import World
+
+_STEPS = (
+    checkout.expire_overdue,
+    paying.clear_debits,
+    balance.settle,
+    billing.renew_due,
+    refunds.settle,
+    disputes.lose_overdue,
+    payouts.arrive_due,
+    payouts.send_automatic,
+)
+
+
+def catch_up(world: World) -> None:
+    """Do everything whose time has come."""
+    at = world.state.now()
+    with world.state.transaction():
+        for step in _STEPS:
+            step(world, at)
+
+
+def advance(world: World, seconds: int) -> None:
+    """Put the clock forward and do what that brings about."""
+    with world.state.transaction():
+        world.state.advance(seconds)
+    catch_up(world)
