@@ -8,6 +8,7 @@ import sys
 import time
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from pathlib import Path
 
 import pytest
 from aiortc import RTCSessionDescription
@@ -51,7 +52,7 @@ class Web:
 async def media_process(redis_url: str, name: str) -> AsyncIterator[tuple[asyncio.subprocess.Process, Web]]:
     process = await asyncio.create_subprocess_exec(
         sys.executable, "-W", "error", "-m", "rooms.media", "--redis-url", redis_url, "--name", name,
-        env={**os.environ, "PYTHONPATH": os.getcwd()},
+        env={**os.environ, "PYTHONPATH": str(Path.cwd())},
     )  # fmt: skip
     try:
         async with Redis.from_url(redis_url, decode_responses=True) as redis:
@@ -136,6 +137,7 @@ async def test_it_ends_cleanly_and_leaves_the_register(redis_url: str) -> None:
         beat = await web.heartbeat()
         async with web.redis.pubsub() as news:
             await news.subscribe("media:events")
+            await news.get_message(timeout=5)  # the receipt of the subscription
             opened = await web.call("listen", room="r", seat="ben", epoch=1, offer=await listening_offer())
             process.send_signal(signal.SIGTERM)
             code = await asyncio.wait_for(process.wait(), 10)

@@ -1,0 +1,106 @@
+"""Firefox, driven by Marionette, which it speaks itself: no driver to install."""
+
+import asyncio
+import json
+import socket
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from pathlib import Path
+
+START_SECONDS = 40.0
+
+
+class Firefox:
+    """One window. The protocol: length, colon, then a JSON array of [kind, number, command or error, value]."""
+
+    def __init__(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        self._reader = reader
+        self._writer = writer
+        self._sent = 0
+
+    async def run(self, script: str, *arguments: object) -> object:
+        """Return what the body of an async function returns in the page; it sees `arguments`."""
+        wrapped = (
+            "const [...given] = arguments; const done = given.pop();"
+            f"(async (...arguments) => {{ {script} }})(...given)"
+            ".then(value => done({value}), error => done({error: String(error)}));"
+        )
+        answer = await self.command(
+            "WebDriver:ExecuteAsyncScript", script=wrapped, args=list(arguments), newSandbox=False
+        )
+        assert isinstance(answer, dict)
+        result = answer["value"]
+        assert "error" not in result, result["error"]
+        return result.get("value")
+
+    async def command(self, name: str, **parameters: object) -> object:
+        self._sent += 1
+        text = json.dumps([0, self._sent, name, parameters])
+        self._writer.write(f"{len(text)}:{text}".encode())
+        await self._writer.drain()
+        _, _, error, value = await self.read()
+        assert error is None, error
+        return value
+
+    async def read(self) -> list[object]:
+        async with asyncio.timeout(30):
+            length = int((await self._reader.readuntil(b":"))[:-1])
+            message = json.loads(await self._reader.readexactly(length))
+        return message if isinstance(message, list) else [1, 0, None, message]
+
+    async def close(self) -> None:
+        self._writer.close()
+        await self._writer.wait_closed()
+
+
+@asynccontextmanager
+async def firefox(binary: str, profile: Path) -> AsyncIterator[Firefox]:
+    """Run a headless Firefox with an empty page while the block lasts."""
+    port = _free_port()
+    preferences = {
+        "marionette.port": port,
+        "media.autoplay.default": 0,
+        "app.update.disabledForTesting": True,
+        "browser.shell.checkDefaultBrowser": False,
+        "datareporting.policy.dataSubmissionEnabled": False,
+        "network.captive-portal-service.enabled": False,
+        "network.connectivity-service.enabled": False,
+    }
+    lines = [f"user_pref({json.dumps(name)}, {json.dumps(value)});" for name, value in preferences.items()]
+    (profile / "user.js").write_text("\n".join(lines))
+    process = await asyncio.create_subprocess_exec(
+        binary, "--headless", "--no-remote", "--marionette", "--profile", str(profile), "about:blank",
+        stdout=asyncio.subprocess.DEVNULL, stderr=asyncio.subprocess.DEVNULL,
+    )  # fmt: skip
+    try:
+        browser = await _connect(port)
+        await browser.command("WebDriver:NewSession")
+        await browser.command("WebDriver:SetTimeouts", script=20_000)
+        yield browser
+        await browser.close()
+    finally:
+        process.terminate()
+        try:
+            await asyncio.wait_for(process.wait(), 10)
+        except TimeoutError:
+            process.kill()
+            await process.wait()
+
+
+async def _connect(port: int) -> Firefox:
+    async with asyncio.timeout(START_SECONDS):
+        while True:
+            try:
+                browser = Firefox(*await asyncio.open_connection("127.0.0.1", port))
+            except ConnectionRefusedError:
+                await asyncio.sleep(0.2)
+                continue
+            await browser.read()  # it introduces itself
+            return browser
+
+
+def _free_port() -> int:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port: int = probe.getsockname()[1]
+        return port
