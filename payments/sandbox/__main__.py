@@ -24,20 +24,20 @@ def _options(arguments: list[str]) -> argparse.Namespace:
     return parser.parse_args(arguments)
 
 
+def _refuse(sentence: str) -> int:
+    sys.stderr.write(f"{sentence}\n")
+    return 2
+
+
 def main(arguments: list[str]) -> int:
     """Run until interrupted; return the exit status."""
     options = _options(arguments)
     if os.environ.get("DEBUG", "").lower() not in {"true", "1", "on", "yes"}:
-        print("The Stripe stand-in is for development only: it starts when DEBUG is on.", file=sys.stderr)  # noqa: T201 -- a command talks to a person
-        return 2
+        return _refuse("The Stripe stand-in is for development only: it starts when DEBUG is on.")
     try:
         ear = listen(options.port)
     except OSError:
-        print(
-            f"Port {options.port} is taken: stop what uses it, or choose another with --port.",
-            file=sys.stderr,
-        )  # noqa: T201 -- a command talks to a person
-        return 2
+        return _refuse(f"Port {options.port} is taken: stop what uses it, or choose another with --port.")
     world = make_world(
         base_url=f"http://{HOST}:{options.port}",
         webhook_url=options.webhook_url,

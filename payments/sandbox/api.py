@@ -72,8 +72,8 @@ class Api:
         row = self.world.state.find(account)
         if row is None or row.kind != "account":
             raise Refusal(
-                f"The provided key does not have access to account '{account}' (or that account does not exist). "
-                "Application access may have been revoked.",
+                f"The provided key does not have access to account '{account}' (or that account does not "
+                "exist). Application access may have been revoked.",
                 status=403,
                 code="account_invalid",
                 executed=False,
@@ -115,7 +115,7 @@ class Api:
             if not refusal.executed:
                 raise
             return self._keep(call, fingerprint, {"status": refusal.status, "body": {"error": refusal.error}})
-        except Exception:
+        except Exception:  # noqa: BLE001 -- a bug here is Stripe's 500 there, with its traceback in our log
             _log.exception("The stand-in broke down over %s %s", route.method, call.path)
             return self._keep(call, fingerprint, {"status": 500, "body": _BROKEN})
         finally:
@@ -145,7 +145,7 @@ def _check_credentials(headers: Mapping[str, str]) -> None:
     version = headers.get("Stripe-Version")
     if version != API_VERSION:
         raise Refusal(
-            f"This stand-in speaks Stripe-Version {API_VERSION} only; the request says {version or 'nothing'}.",
+            f"This stand-in speaks Stripe-Version {API_VERSION} only; the request names {version or 'none'}.",
             code="api_version_invalid",
             executed=False,
         )

@@ -1,4 +1,4 @@
-"""The stand-in as one ASGI application: the API, the hosted pages, the developer's desk, and two steady tasks."""
+"""The stand-in as one ASGI application: API, hosted pages, the developer's desk, and two steady tasks."""
 
 import asyncio
 from collections.abc import AsyncIterator

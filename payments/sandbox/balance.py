@@ -16,7 +16,7 @@ _CATEGORY = {
 }
 
 
-def post(
+def post(  # noqa: PLR0913 -- a movement of money has that many sides
     world: World,
     *,
     account: str | None,
@@ -29,7 +29,7 @@ def post(
     available_on: int | None = None,
     category: str | None = None,
 ) -> Row:
-    """Write one movement of money into an account's balance; amounts are minor units, negative when money leaves."""
+    """Write one movement into an account's balance: minor units, below zero when money leaves."""
     available_on = at if available_on is None else available_on
     fee_detail = {"amount": fee, "application": None, "currency": currency, "type": "stripe_fee"}
     body = new(

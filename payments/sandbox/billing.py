@@ -1,4 +1,4 @@
-"""Subscriptions: begun by a checkout, renewed by the clock, ended by us, by the buyer or by a card that fails."""
+"""Subscriptions: begun by a checkout, renewed by the clock, ended by request or by a card that fails."""
 
 import calendar
 import datetime as dt
@@ -76,7 +76,7 @@ def _item(subscription: str, line: Body, at: int) -> Body:
 
 def period_end(start: int, anchor: int, recurring: Body) -> int:
     """Return when the period that starts at `start` ends; months keep the anchor's day where they have it."""
-    count = recurring["interval_count"]
+    count: int = recurring["interval_count"]
     begins = dt.datetime.fromtimestamp(start, dt.UTC)
     match recurring["interval"]:
         case "day":

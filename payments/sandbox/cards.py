@@ -32,10 +32,19 @@ class Card:
         return self.number[-4:]
 
     @property
+    def grouped(self) -> str:
+        """The number in groups of four."""
+        return " ".join(self.number[start : start + 4] for start in range(0, len(self.number), 4))
+
+    @property
     def behaviour(self) -> str:
         """What a developer reads beside the number on the checkout page."""
         if self.delayed:
-            return "Bank debit: fails after three days." if self.declined else "Bank debit: pays after three days."
+            return (
+                "Bank debit: fails after three days."
+                if self.declined
+                else "Bank debit: pays after three days."
+            )
         if self.declined:
             return str(self.declined)
         if self.asks:

@@ -1,7 +1,5 @@
 """Checkout Sessions: what is for sale on one hosted page, until when, and where the buyer goes next."""
 
-from typing import Any
-
 from payments.sandbox import catalogue, lists
 from payments.sandbox.errors import Refusal, bad_parameter
 from payments.sandbox.events import emit
@@ -132,8 +130,8 @@ def _check_lines(mode: str, lines: list[Body]) -> None:
     recurring = [line for line in lines if line["price"]["type"] == "recurring"]
     if mode == "payment" and recurring:
         raise Refusal(
-            "You specified `payment` mode but passed a recurring price. Either switch to `subscription` mode or "
-            "use only one-time prices.",
+            "You specified `payment` mode but passed a recurring price. Either switch to `subscription` mode "
+            "or use only one-time prices.",
             param="mode",
         )
     if mode == "subscription" and not recurring:
@@ -249,8 +247,8 @@ def _expire(world: World, call: Call) -> Body:
     session = world.state.get("checkout.session", call.ids["id"], account=call.account)
     if session.body["status"] != "open":
         raise Refusal(
-            'Only Checkout Sessions with a status in ["open"] can be expired. This Checkout Session has a status '
-            f"of `{session.body['status']}`."
+            'Only Checkout Sessions with a status in ["open"] can be expired. This Checkout Session has a '
+            f"status of `{session.body['status']}`."
         )
     close_expired(world, session, at=world.state.now())
     return session.body
@@ -319,7 +317,7 @@ _CREATE: Spec = EXPAND | {
     "ui_mode": Choice(("hosted_page",)),
     "wallet_options": Group({"link": Group({"display": Choice(("auto", "never"))}, required=True)}),
 }
-_FILTERS: dict[str, Any] = {
+_FILTERS: Spec = {
     "customer": Text(),
     "payment_intent": Text(),
     "status": Choice(("complete", "expired", "open")),

@@ -114,8 +114,9 @@ def _link(world: World, call: Call) -> Body:
     account = world.state.get("account", given["account"], param="account")
     if given["type"] == "account_update":
         raise Refusal(
-            "You cannot create `account_update` type Account Links for this account. You can only create Account "
-            "Links of this type for accounts where your platform is responsible for collecting requirements.",
+            "You cannot create `account_update` type Account Links for this account. You can only create "
+            "Account Links of this type for accounts where your platform is responsible for collecting "
+            "requirements.",
             param="type",
         )
     token = new_id("lnk")
@@ -160,7 +161,7 @@ def finish(world: World, account: Row, *, name: str, country: str, iban: str) ->
     )
     with world.state.transaction():
         world.state.add("bank_account", bank, account=account.id)
-        requirements = dict.fromkeys(("currently_due", "eventually_due", "past_due"), [])
+        nothing: Body = {"currently_due": [], "eventually_due": [], "past_due": [], "disabled_reason": None}
         accounts = account.body["external_accounts"] | {"data": [bank]}
         before = world.state.update(
             account,
@@ -173,7 +174,7 @@ def finish(world: World, account: Row, *, name: str, country: str, iban: str) ->
             details_submitted=True,
             external_accounts=accounts,
             payouts_enabled=True,
-            requirements=account.body["requirements"] | requirements | {"disabled_reason": None},
+            requirements=account.body["requirements"] | nothing,
             tos_acceptance=account.body["tos_acceptance"] | {"date": world.state.now()},
         )
         emit(world, "account.updated", account, before=before)

@@ -22,8 +22,8 @@ class Keys:
         name = _name(account, key)
         if name in self._running:
             raise _refusal(
-                "There is currently another in-progress request using this idempotent key (that probably means "
-                "you submitted twice, and the other request is still going through): "
+                "There is currently another in-progress request using this idempotent key (that probably "
+                "means you submitted twice, and the other request is still going through): "
                 f"{key}. Please try again later.",
                 status=409,
                 code="idempotency_key_in_use",

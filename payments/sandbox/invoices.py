@@ -73,7 +73,7 @@ def _line(invoice: str, subscription: Row, line: Body) -> Body:
         id=new_id("il"),
         amount=amount,
         currency=price["currency"],
-        description=f"{quantity} × {price['nickname'] or price['product']}",
+        description=f"{quantity} x {price['nickname'] or price['product']}",
         invoice=invoice,
         metadata=subscription.body["metadata"],
         parent={

@@ -19,7 +19,7 @@ class Line(H11Protocol):
 class HangUp(Response):
     """No answer at all: the connection closes before the first byte, so that the caller cannot know."""
 
-    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+    async def __call__(self, scope: Scope, receive: Receive, _send: Send) -> None:
         """Close the connection under the request."""
         scope["state"]["hang_up"]()
         while (await receive())["type"] != "http.disconnect":

@@ -80,8 +80,9 @@ class Moment:
 
 
 Rule = Text | Whole | Flag | Choice | Labels | Group | Several | Moment
-Spec = Mapping[str, Rule]
+Spec = dict[str, Rule]
 
+_RANGE: Spec = dict.fromkeys(("gt", "gte", "lt", "lte"), Whole())
 EXPAND: Spec = {"expand": Several(Text())}
 PAGE: Spec = EXPAND | {
     "limit": Whole(least=1, most=100),
@@ -111,7 +112,7 @@ def _plant(tree: Tree, path: list[str], value: str) -> None:
     tree[path[-1] or str(len(tree))] = value
 
 
-def read(spec: Spec, tree: Tree, *, under: str = "") -> dict[str, Any]:
+def read(spec: Mapping[str, Rule], tree: Tree, *, under: str = "") -> dict[str, Any]:
     """Return the typed values of the parameters that were given; refuse what the spec does not name."""
     for name in tree:
         if name not in spec:
@@ -132,35 +133,43 @@ def _below(under: str, name: str) -> str:
 
 
 def _value(rule: Rule, raw: Any, path: str) -> Any:
+    if isinstance(rule, Group):
+        return read(rule.inner, _hash(raw, path), under=path)
+    if isinstance(rule, Several):
+        return _items(rule, raw, path)
+    if isinstance(rule, Labels):
+        return _labels(raw, path)
+    if isinstance(rule, Moment) and isinstance(raw, dict):
+        return read(_RANGE, raw, under=path)
+    return _single(rule, raw, path)
+
+
+def _items(rule: Several, raw: Any, path: str) -> list[Any]:
+    items = {} if raw == "" else _hash(raw, path)
+    return [_value(rule.each, items[index], f"{path}[{index}]") for index in sorted(items, key=_place)]
+
+
+def _labels(raw: Any, path: str) -> dict[str, str]:
+    labels = {} if raw == "" else _hash(raw, path)
+    return {key: _text(value, f"{path}[{key}]") for key, value in labels.items()}
+
+
+def _single(rule: Moment | Whole | Flag | Choice | Text, raw: Any, path: str) -> int | str | None:
     match rule:
-        case Group():
-            return read(rule.inner, _hash(raw, path), under=path)
-        case Several():
-            if raw == "":
-                return []
-            items = _hash(raw, path)
-            return [
-                _value(rule.each, items[index], f"{path}[{index}]") for index in sorted(items, key=_place)
-            ]
-        case Labels():
-            return (
-                {}
-                if raw == ""
-                else {key: _text(value, f"{path}[{key}]") for key, value in _hash(raw, path).items()}
-            )
-        case Moment() if isinstance(raw, dict):
-            bounds: Spec = dict.fromkeys(("gt", "gte", "lt", "lte"), Whole())
-            return read(bounds, raw, under=path)
         case Moment() | Whole():
             return _whole(rule, raw, path)
         case Flag():
-            if raw not in {"true", "false"}:
-                raise bad_parameter(f"Invalid boolean: {raw}", param=path)
-            return raw == "true"
+            return _flag(raw, path)
         case Choice():
             return _choice(rule, raw, path)
         case Text():
             return _words(rule, raw, path)
+
+
+def _flag(raw: Any, path: str) -> bool:
+    if raw not in {"true", "false"}:
+        raise bad_parameter(f"Invalid boolean: {raw}", param=path)
+    return bool(raw == "true")
 
 
 def _place(index: str) -> tuple[int, str]:
@@ -192,8 +201,8 @@ def _words(rule: Text, raw: Any, path: str) -> str | None:
     if rule.clears:
         return None
     raise bad_parameter(
-        f"You passed an empty string for '{path}'. We assume empty values are an attempt to unset a parameter; "
-        f"however '{path}' cannot be unset. You should remove '{path}' from your request or supply a "
+        f"You passed an empty string for '{path}'. We assume empty values are an attempt to unset a "
+        f"parameter; however '{path}' cannot be unset. You should remove '{path}' from your request or supply a "
         "non-empty value.",
         param=path,
         code="parameter_invalid_empty",

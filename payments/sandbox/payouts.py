@@ -128,7 +128,7 @@ def send_automatic(world: World, at: int) -> None:
     """Pay out the connected accounts with a daily schedule, once a day, all that is available."""
     for account in world.state.all("account"):
         schedule = account.body["settings"]["payouts"]["schedule"]
-        last = account.hidden.get("paid_out_at", account.body["created"])
+        last = int(account.hidden.get("paid_out_at") or account.body["created"])
         if schedule["interval"] == "manual" or not account.body["payouts_enabled"] or last + _DAY > at:
             continue
         world.state.remember(account, paid_out_at=at)

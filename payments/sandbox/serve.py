@@ -51,7 +51,7 @@ def make_world(
     connect_secret: str | None = None,
     state_path: Path | None = None,
 ) -> World:
-    """Return the world that this journal remembers; without a Connect endpoint, one endpoint hears everything."""
+    """Return the world that this journal remembers; one endpoint hears everything unless there are two."""
     endpoints = (
         Endpoint(webhook_url, webhook_secret, connect=False),
         Endpoint(connect_url or webhook_url, connect_secret or webhook_secret, connect=True),
@@ -73,7 +73,7 @@ def make_server(world: World, courier: Courier) -> uvicorn.Server:
 
 
 class StandIn:
-    """A running stand-in, for a test: what the buyer, the payee and time do, and what Stripe knows afterwards.
+    """A running stand-in, for a test: what buyer, payee and time do, and what Stripe knows afterwards.
 
     Every method may be called from any thread and returns when the thing is done.
     """
@@ -199,7 +199,7 @@ def running(
     state_path: Path | None = None,
     port: int = 0,
 ) -> Iterator[StandIn]:
-    """Run the stand-in in a thread, and stop it at the end. Without `webhook_url`, webhooks wait to be taken."""
+    """Run the stand-in in a thread until the block ends. Without `webhook_url`, webhooks wait to be taken."""
     ear = listen(port)
     world = make_world(
         base_url=f"http://{HOST}:{ear.getsockname()[1]}",
@@ -216,7 +216,7 @@ def running(
     async def live() -> None:
         started.append(asyncio.get_running_loop())
         serving = asyncio.create_task(server.serve(sockets=[ear]))
-        while not server.started and not serving.done():
+        while not server.started and not serving.done():  # noqa: ASYNC110 -- uvicorn gives no event to wait for
             await asyncio.sleep(0.005)
         up.set()
         await serving

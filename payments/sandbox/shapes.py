@@ -1,10 +1,11 @@
-"""The shape of each object: every field that Stripe's type names, with the value it has when nothing was said.
+"""The shape of each object: every field that Stripe's type names, and its value when nothing was said.
 
 The blanks are data, one JSON file per object; tests/payments/sandbox compares them with the SDK's own types.
 """
 
 import copy
 import json
+import re
 import secrets
 import string
 from functools import cache
@@ -46,7 +47,7 @@ def as_list(data: list[Body], url: str, *, has_more: bool = False) -> Body:
 
 def priced(amount: int, currency: str) -> str:
     """Return an amount as a buyer reads it: `€12.00`, `¥500`, `12.000 KWD`."""
-    places = 0 if currency in _ZERO_DECIMAL else 3 if currency in _THREE_DECIMAL else 2
+    places = 0 if _ZERO_DECIMAL.fullmatch(currency) else 3 if _THREE_DECIMAL.fullmatch(currency) else 2
     number = f"{abs(amount) / 10**places:,.{places}f}"
     sign = "−" if amount < 0 else ""  # noqa: RUF001 -- a minus sign, as in print
     symbol = _SYMBOLS.get(currency)
@@ -54,5 +55,5 @@ def priced(amount: int, currency: str) -> str:
 
 
 _SYMBOLS = {"eur": "€", "usd": "$", "gbp": "£", "jpy": "¥"}
-_ZERO_DECIMAL = frozenset("bif clp djf gnf jpy kmf krw mga pyg rwf vnd vuv xaf xof xpf".split())
-_THREE_DECIMAL = frozenset("bhd jod kwd omr tnd".split())
+_ZERO_DECIMAL = re.compile("bif|clp|djf|gnf|jpy|kmf|krw|mga|pyg|rwf|vnd|vuv|xaf|xof|xpf")
+_THREE_DECIMAL = re.compile("bhd|jod|kwd|omr|tnd")

@@ -1,7 +1,8 @@
 """Everything the stand-in knows, in memory and in the journal.
 
-A row is one Stripe object (its public `body`) with what Stripe keeps to itself (`hidden`). Rows change only
-through `add`, `update`, `remember` and `forget`, inside `transaction()`: all of its changes are kept, or none.
+A row is one Stripe object (its public `body`) with what Stripe keeps to itself (`hidden`). Rows change
+only through `add`, `update`, `remember` and `forget`, inside `transaction()`: all of its changes are kept, or
+none.
 """
 
 import copy
@@ -108,7 +109,7 @@ class State:
         return self._rows.get(identity)
 
     def get(self, kind: str, identity: str, *, account: str | None = None, param: str | None = None) -> Row:
-        """Return the account's object, or raise Stripe's refusal; `param` names the parameter that held the id."""
+        """Return the account's object, or raise Stripe's refusal; `param` is the parameter that held the id."""
         row = self._rows.get(identity)
         if row is None or row.kind != kind or row.account != account:
             raise no_such(kind, identity, param=param or "id", status=400 if param else 404)

@@ -48,7 +48,7 @@ class Switches:
     funds_delay_seconds: int = 0
     """How long a charge stays pending in the balance."""
     refunds_wait_for_funds: bool = False
-    """Keep a refund pending while the balance does not cover it, instead of letting the balance go below zero."""
+    """Keep a refund pending while the balance does not cover it, instead of going below zero."""
     decline_renewals: bool = False
     """Refuse the card when a subscription renews."""
     fail_payouts: bool = False

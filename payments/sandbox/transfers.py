@@ -9,8 +9,8 @@ from payments.sandbox.state import Row
 from payments.sandbox.world import Call, Route, World
 
 _TOO_LITTLE = (
-    "You have insufficient available funds in your Stripe account. Try adding funds directly to your available "
-    "balance by creating Charges using the 4000000000000077 test card. See: "
+    "You have insufficient available funds in your Stripe account. Try adding funds directly to your "
+    "available balance by creating Charges using the 4000000000000077 test card. See: "
     "https://stripe.com/docs/testing#available-balance"
 )
 
@@ -34,15 +34,15 @@ def _source(world: World, call: Call, amount: int, currency: str) -> Row | None:
         raise Refusal(f"The charge {charge.id} has failed.", param="source_transaction")
     if body["currency"] != currency:
         raise Refusal(
-            f"The currency of source_transaction's balance transaction ({body['currency']}) must be the same as "
-            f"the transfer currency ({currency})",
+            f"The currency of source_transaction's balance transaction ({body['currency']}) must be the "
+            f"same as the transfer currency ({currency})",
             param="currency",
         )
     earlier = [row.body for row in world.state.of("transfer") if row.body["source_transaction"] == charge.id]
     left = body["amount"] - sum(each["amount"] for each in earlier)
     if amount > left:
         raise Refusal(
-            f"Cannot use transfer source {charge.id}: the charge has {priced(left, currency)} left to transfer.",
+            f"Cannot use {charge.id} as source: the charge has {priced(left, currency)} left to transfer.",
             code="balance_insufficient",
             param="source_transaction",
         )

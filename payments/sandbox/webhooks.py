@@ -50,7 +50,7 @@ class Courier:
                 await asyncio.sleep(0.02)
 
     async def deliver(self) -> int:
-        """Send once everything that waits now, and all that this brings about; return how many were accepted."""
+        """Send once all that waits, and all that this brings about; return how many were accepted."""
         tried: set[str] = set()
         accepted = 0
         async with httpx.AsyncClient(timeout=_TIMEOUT_SECONDS) as client:
@@ -75,7 +75,7 @@ class Courier:
         return True
 
     def take(self) -> list[Webhook]:
-        """Return everything that waits, signed, and count it as delivered: for a test that posts by itself."""
+        """Return all that waits, signed, and count it as delivered: for a test that posts by itself."""
         taken = []
         with self.world.state.transaction():
             for row in self._waiting(with_url=False):
