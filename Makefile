@@ -23,7 +23,7 @@ test: .venv/.installed ## Run every test (installs Chromium and Firefox from Deb
 check: .venv/.installed ## Lint, types, import contracts, migrations in step, deployment checks
 	@$(BIN)/ruff check .
 	@$(BIN)/ruff format --check .
-	@$(BIN)/mypy .
+	@DEBUG=1 $(BIN)/mypy .
 	@$(BIN)/lint-imports --no-logo
 	@DEBUG=1 $(BIN)/python manage.py makemigrations --check --dry-run
 	@.ci/deployment

@@ -7,9 +7,11 @@ from django.apps import AppConfig
 from django.conf import settings
 from django.core.checks import CheckMessage, Error, Tags, Warning, register  # noqa: A004 -- Django's own names
 
+Apps = Sequence[AppConfig] | None
+
 
 @register(Tags.security, deploy=True)
-def servers_are_named(app_configs: Sequence[AppConfig] | None, **_kwargs: Any) -> Iterable[CheckMessage]:
+def servers_are_named(app_configs: Apps, **_kwargs: Any) -> Iterable[CheckMessage]:
     """Production has servers of its own, never the embedded ones."""
     del app_configs
     embedded = str(settings.VAR_DIR)
@@ -20,7 +22,7 @@ def servers_are_named(app_configs: Sequence[AppConfig] | None, **_kwargs: Any) -
 
 
 @register(Tags.security, deploy=True)
-def people_come_in_by_https(app_configs: Sequence[AppConfig] | None, **_kwargs: Any) -> Iterable[CheckMessage]:
+def people_come_in_by_https(app_configs: Apps, **_kwargs: Any) -> Iterable[CheckMessage]:
     del app_configs
     if not settings.SECURE:
         yield Error(
@@ -31,7 +33,7 @@ def people_come_in_by_https(app_configs: Sequence[AppConfig] | None, **_kwargs: 
 
 
 @register(Tags.security, deploy=True)
-def stripe_is_stripe(app_configs: Sequence[AppConfig] | None, **_kwargs: Any) -> Iterable[CheckMessage]:
+def stripe_is_stripe(app_configs: Apps, **_kwargs: Any) -> Iterable[CheckMessage]:
     """Real keys, signed webhooks, and no stand-in."""
     del app_configs
     if not settings.STRIPE_SECRET_KEY:
@@ -41,7 +43,7 @@ def stripe_is_stripe(app_configs: Sequence[AppConfig] | None, **_kwargs: Any) ->
     if not settings.STRIPE_WEBHOOK_SECRETS:
         yield Error(
             "STRIPE_WEBHOOK_SECRETS is not set.",
-            hint="Without it no payment is ever believed. One secret per webhook endpoint, separated by commas.",
+            hint="Without it no payment is believed. One secret per endpoint, separated by commas.",
             id="stagedoor.E005",
         )
     if settings.STRIPE_API_BASE:
@@ -49,7 +51,7 @@ def stripe_is_stripe(app_configs: Sequence[AppConfig] | None, **_kwargs: Any) ->
 
 
 @register(Tags.security, deploy=True)
-def letters_leave_the_house(app_configs: Sequence[AppConfig] | None, **_kwargs: Any) -> Iterable[CheckMessage]:
+def letters_leave_the_house(app_configs: Apps, **_kwargs: Any) -> Iterable[CheckMessage]:
     del app_configs
     if not settings.EMAIL_BACKEND.endswith(("smtp.EmailBackend",)):
         yield Error(

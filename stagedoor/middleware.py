@@ -12,8 +12,8 @@ GetResponse = Callable[[HttpRequest], HttpResponse]
 
 # Everything comes from our own origin. Checkout is a redirect, so forms may lead to Stripe by way of us.
 POLICY = (
-    "default-src 'self'; img-src 'self' data:; media-src 'self' blob: mediastream:; connect-src 'self' {sockets}; "
-    "object-src 'none'; base-uri 'none'; frame-ancestors 'none'"
+    "default-src 'self'; img-src 'self' data:; media-src 'self' blob: mediastream:; "
+    "connect-src 'self' {sockets}; object-src 'none'; base-uri 'none'; frame-ancestors 'none'"
 )
 
 
@@ -44,7 +44,7 @@ def request_logging(get_response: GetResponse) -> GetResponse:
 
 
 def viewer_timezone(get_response: GetResponse) -> GetResponse:
-    """Show times in the zone the signed-in person chose; others see UTC on the server and their own by script."""
+    """Show times in the zone the signed-in person chose; for others a script does it in the browser."""
 
     def middleware(request: HttpRequest) -> HttpResponse:
         name = getattr(request.user, "timezone", "")

@@ -1,4 +1,4 @@
-"""The one settings file. Machines differ by their environment, never by file: `.env.example` names every setting."""
+"""The one settings file. Machines differ by their environment, never by file: see `.env.example`."""
 
 from pathlib import Path
 
@@ -17,7 +17,9 @@ environ.Env.read_env(BASE_DIR / ".env")
 VAR_DIR = Path(env.str("VAR_DIR", default=str(BASE_DIR / "var"))).resolve()
 
 DEBUG = env.bool("DEBUG", default=False)
-SECRET_KEY = env.str("SECRET_KEY", default="") or embedded.development_secret(VAR_DIR, "secret-key", debug=DEBUG)
+SECRET_KEY = env.str("SECRET_KEY", default="") or embedded.development_secret(
+    VAR_DIR, "secret-key", debug=DEBUG
+)
 BASE_URL = env.str("BASE_URL", default="http://127.0.0.1:8000").rstrip("/")
 ALLOWED_HOSTS = env.list("ALLOWED_HOSTS", default=["127.0.0.1", "localhost", "[::1]"])
 CSRF_TRUSTED_ORIGINS = env.list("CSRF_TRUSTED_ORIGINS", default=[])
@@ -88,7 +90,9 @@ TEMPLATES = [
 FORM_RENDERER = "django.forms.renderers.TemplatesSetting"  # so that templates/django/forms is seen
 
 # PostgreSQL and Redis: servers named by the environment, else the embedded ones.
-DATABASES = {"default": env.db_url_config(env.str("DATABASE_URL", default="") or embedded.database_url(VAR_DIR))}
+DATABASES = {
+    "default": env.db_url_config(env.str("DATABASE_URL", default="") or embedded.database_url(VAR_DIR))
+}
 DATABASES["default"]["CONN_MAX_AGE"] = env.int("CONN_MAX_AGE", default=0)
 DEFAULT_AUTO_FIELD = "django.db.models.BigAutoField"
 REDIS_URL = env.str("REDIS_URL", default="") or embedded.redis_url(VAR_DIR)
@@ -183,6 +187,7 @@ HOLD_MINUTES = env.int("HOLD_MINUTES", default=10)
 TWO_REVIEWERS_ABOVE_MINOR = env.int("TWO_REVIEWERS_ABOVE_MINOR", default=200_000)
 
 # Sound.
+ICE_SERVERS = env.list("ICE_SERVERS", default=[])  # what browsers may use; the server itself needs none
 MEDIA_BIND_IP = env.str("MEDIA_BIND_IP", default="127.0.0.1")
 ROOM_CAPACITY = env.int("ROOM_CAPACITY", default=2_000)
 
@@ -211,7 +216,9 @@ WHITENOISE_AUTOREFRESH = DEBUG
 # Safety. What production needs is switched by the one question whether people come in by https.
 SECURE = BASE_URL.startswith("https")
 SECURE_SSL_REDIRECT = SECURE
-SECURE_PROXY_SSL_HEADER = ("HTTP_X_FORWARDED_PROTO", "https") if env.bool("BEHIND_PROXY", default=False) else None
+SECURE_PROXY_SSL_HEADER = (
+    ("HTTP_X_FORWARDED_PROTO", "https") if env.bool("BEHIND_PROXY", default=False) else None
+)
 SECURE_HSTS_SECONDS = 31_536_000 if SECURE else 0
 SECURE_HSTS_INCLUDE_SUBDOMAINS = SECURE
 SECURE_HSTS_PRELOAD = SECURE

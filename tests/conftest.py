@@ -41,6 +41,7 @@ os.environ.update(
 django.setup()
 
 import factories  # noqa: E402 -- app-ready: the lines above come first
+
 from accounts.models import User  # noqa: E402 -- the same
 from clubs.models import Club  # noqa: E402 -- the same
 from stagedoor import embedded  # noqa: E402 -- the same
@@ -113,7 +114,7 @@ def event(club: Club, ada: User) -> Event:
     return event
 
 
-# Stripe: the real SDK talks to the stand-in over HTTP, and its webhooks land in a postbox that the test empties.
+# Stripe: the real SDK talks to the stand-in over HTTP; webhooks land in a postbox that the test empties.
 
 
 class Postbox:
@@ -131,7 +132,7 @@ class Postbox:
                 self.send_header("Content-Length", "0")
                 self.end_headers()
 
-            def log_message(self, format: str, *args: object) -> None:  # noqa: A002 -- the name is given
+            def log_message(self, *_args: object) -> None:
                 return
 
         self.server = ThreadingHTTPServer(("127.0.0.1", 0), Slot)

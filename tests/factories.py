@@ -199,7 +199,7 @@ class TicketFactory(DjangoModelFactory[Ticket]):
 
 
 class PayoutFactory(DjangoModelFactory[Payout]):
-    """A request waiting for review. It posts no reserve: ask through `payouts.request` where the books matter."""
+    """A request waiting for review. It posts no reserve: where the books matter, use `payouts.request`."""
 
     class Meta:
         model = Payout

@@ -1,0 +1,205 @@
+"""The processes of one machine: which there are, how they start, and how all of them end together."""
+
+import ctypes
+import os
+import signal
+import socket
+import subprocess
+import sys
+import time
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import IO
+
+import httpx
+from django.conf import settings
+
+from stagedoor import embedded
+
+BASE_DIR = Path(__file__).resolve().parent.parent
+PYTHON = sys.executable
+READY_SECONDS = 60.0
+END_SECONDS = 12.0
+PR_SET_PDEATHSIG = 1  # prctl(2): a process that loses its parent is told to end
+
+
+class PortTaken(Exception):
+    """Somebody else listens on a port we need; the message says how to choose another."""
+
+
+class ProcessEnded(Exception):
+    """A process ended by itself; the message shows its last lines."""
+
+
+@dataclass(frozen=True)
+class Address:
+    """Where the web and the Stripe stand-in listen, on the loopback interface."""
+
+    web_port: int
+    stripe_port: int
+
+    @property
+    def base_url(self) -> str:
+        return f"http://127.0.0.1:{self.web_port}"
+
+    @property
+    def stripe_url(self) -> str:
+        return f"http://127.0.0.1:{self.stripe_port}"
+
+
+@dataclass
+class Company:
+    """Everybody on stage tonight: started in order, ended in the opposite order."""
+
+    environment: Mapping[str, str]
+    logs: Path
+    members: dict[str, subprocess.Popen[bytes]] = field(default_factory=dict)
+    files: list[IO[bytes]] = field(default_factory=list)
+
+    def start(self, name: str, *command: str) -> None:
+        self.logs.mkdir(parents=True, exist_ok=True)
+        log = (self.logs / f"{name}.log").open("ab")
+        self.files.append(log)
+        # A session of its own, so that Ctrl-C reaches only us, and we end the others in order.
+        self.members[name] = subprocess.Popen(  # noqa: S603 -- our own commands
+            command,
+            cwd=BASE_DIR,
+            env=dict(self.environment),
+            stdin=subprocess.DEVNULL,
+            stdout=log,
+            stderr=subprocess.STDOUT,
+            start_new_session=True,
+            preexec_fn=_end_with_parent,  # noqa: PLW1509 -- one system call, before any thread of ours exists
+        )
+
+    def run(self, *command: str) -> None:
+        """Run one command to its end. Raise ProcessEnded if it fails."""
+        done = subprocess.run(  # noqa: S603 -- our own commands
+            command, cwd=BASE_DIR, env=dict(self.environment), check=False, capture_output=True
+        )
+        if done.returncode:
+            last = (done.stdout + done.stderr).decode(errors="replace").strip().splitlines()[-12:]
+            raise ProcessEnded(f"{' '.join(command[1:3])} failed:\n" + "\n".join(last))
+
+    def check(self) -> None:
+        """Raise ProcessEnded if anybody has left the stage."""
+        for name, process in self.members.items():
+            if process.poll() is not None:
+                raise ProcessEnded(
+                    f"{name} ended ({process.returncode}). Its last lines:\n{self.last_lines(name)}"
+                )
+
+    def last_lines(self, name: str) -> str:
+        text = (self.logs / f"{name}.log").read_text(errors="replace")
+        return "\n".join(text.splitlines()[-12:])
+
+    def end(self) -> None:
+        for process in reversed(self.members.values()):
+            process.send_signal(signal.SIGTERM)
+        deadline = time.monotonic() + END_SECONDS
+        for process in reversed(self.members.values()):
+            try:
+                process.wait(max(0.1, deadline - time.monotonic()))
+            except subprocess.TimeoutExpired:
+                process.kill()
+                process.wait()
+        for file in self.files:
+            file.close()
+
+
+@contextmanager
+def company(
+    address: Address, *, environment: Mapping[str, str], logs: Path, stand_in: Path | None
+) -> Iterator[Company]:
+    """Start every process of the product, wait until people can be served, and end all of them afterwards.
+
+    `stand_in` is where the Stripe stand-in keeps its state; None when the environment has Stripe's own keys.
+    Raise ProcessEnded.
+    """
+    everybody = Company(environment=environment, logs=logs)
+    try:
+        everybody.run(PYTHON, "manage.py", "migrate", "--no-input")
+        if stand_in:
+            everybody.start("stripe", *_stand_in_command(address, environment, stand_in))
+        everybody.start("web", *_web_command(address))
+        everybody.start("worker", PYTHON, "-m", "celery", "-A", "stagedoor", "worker", "--concurrency", "2")
+        schedule = str(logs.parent / "celerybeat-schedule")
+        everybody.start("clock", PYTHON, "-m", "celery", "-A", "stagedoor", "beat", "--schedule", schedule)
+        bind_ip = environment.get("MEDIA_BIND_IP", "127.0.0.1")
+        media = ["--redis-url", environment["REDIS_URL"], "--name", "media-1", "--bind-ip", bind_ip]
+        everybody.start("media", PYTHON, "-m", "rooms.media", *media)
+        everybody.start("stagehand", PYTHON, "manage.py", "stagehand")
+        _wait_until_ready(everybody, address)
+        yield everybody
+    finally:
+        everybody.end()
+
+
+def refuse_a_taken_port(port: int) -> None:
+    with socket.socket() as attempt:
+        attempt.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        try:
+            attempt.bind(("127.0.0.1", port))
+        except OSError:
+            raise PortTaken(
+                f"Port {port} is taken by another program. End that program, or choose other ports: "
+                f"WEB_PORT=8100 STRIPE_PORT=8112 make run"
+            ) from None
+
+
+def free_port() -> int:
+    """Return a port that nobody listens on just now."""
+    with socket.socket() as attempt:
+        attempt.bind(("127.0.0.1", 0))
+        return int(attempt.getsockname()[1])
+
+
+def _stand_in_command(address: Address, environment: Mapping[str, str], state: Path) -> list[str]:
+    command = [PYTHON, "-m", "payments.sandbox", "--port", str(address.stripe_port), "--state", str(state)]
+    command += ["--webhook-url", f"{address.base_url}/payments/webhook/"]
+    return [*command, "--webhook-secret", environment["STRIPE_WEBHOOK_SECRETS"]]
+
+
+def _web_command(address: Address) -> list[str]:
+    command = [PYTHON, "-m", "daphne", "-b", "127.0.0.1", "-p", str(address.web_port)]
+    # Rooms last for hours: no socket is ended for its age, and a dead one is noticed by its missing pings.
+    command += ["--websocket_timeout", "-1", "--ping-interval", "20", "--ping-timeout", "30"]
+    return [*command, "--no-server-name", "stagedoor.asgi:application"]
+
+
+def _wait_until_ready(everybody: Company, address: Address) -> None:
+    deadline = time.monotonic() + READY_SECONDS
+    while time.monotonic() < deadline:
+        everybody.check()
+        try:
+            if httpx.get(f"{address.base_url}/readyz", timeout=2).is_success:
+                return
+        except httpx.TransportError:
+            pass
+        time.sleep(0.2)
+    raise ProcessEnded(f"The web server does not answer. Its last lines:\n{everybody.last_lines('web')}")
+
+
+def _end_with_parent() -> None:
+    """Ask the kernel to end this process when `make run` is killed. Only Linux has such a call."""
+    if sys.platform == "linux":
+        ctypes.CDLL(None).prctl(PR_SET_PDEATHSIG, signal.SIGTERM)
+
+
+def environment(address: Address, var: Path) -> dict[str, str]:
+    """Return what every process gets to know: our own environment, with the addresses of what runs here."""
+    ours = {
+        "PYTHONUNBUFFERED": "1",
+        "DEBUG": "1",
+        "VAR_DIR": str(var),
+        "BASE_URL": address.base_url,
+        "DATABASE_URL": os.environ.get("DATABASE_URL") or embedded.database_url(var),
+        "REDIS_URL": os.environ.get("REDIS_URL") or embedded.redis_url(var),
+    }
+    if settings.STRIPE_API_BASE:
+        ours["STRIPE_API_BASE"] = address.stripe_url
+        ours["STRIPE_SECRET_KEY"] = settings.STRIPE_SECRET_KEY
+        ours["STRIPE_WEBHOOK_SECRETS"] = ",".join(settings.STRIPE_WEBHOOK_SECRETS)
+    return {**os.environ, **ours}
