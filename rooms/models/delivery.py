@@ -29,6 +29,7 @@ class DeliveryFact(models.Model):
             ),
             models.CheckConstraint(
                 name="only_ticket_facts_name_a_ticket",
-                condition=Q(kind="ticket", ticket__isnull=False) | (~Q(kind="ticket") & Q(ticket__isnull=True)),
+                condition=Q(kind="ticket", ticket__isnull=False)
+                | (~Q(kind="ticket") & Q(ticket__isnull=True)),
             ),
         ]

@@ -30,7 +30,9 @@ class Room(models.Model):
     id = models.CharField(primary_key=True, max_length=32, default=opaque_id, editable=False)
     event = models.OneToOneField(Event, on_delete=models.PROTECT, related_name="room")
     status = models.CharField(max_length=6, choices=Status, default=Status.SHUT)
-    seq = models.BigIntegerField(default=0, help_text=_("Raised by every change that people in the room see."))
+    seq = models.BigIntegerField(
+        default=0, help_text=_("Raised by every change that people in the room see.")
+    )
     opened_at = models.DateTimeField(null=True, blank=True)
     closed_at = models.DateTimeField(null=True, blank=True)
     host_gone_at = models.DateTimeField(

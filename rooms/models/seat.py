@@ -72,9 +72,13 @@ class Seat(models.Model):
     status = models.CharField(max_length=8, choices=Status, default=Status.TAKEN)
     stage = models.CharField(max_length=8, choices=Stage, default=Stage.OFF)
     muted = models.BooleanField(default=True)
-    epoch = models.PositiveIntegerField(default=1, help_text=_("Raised by revoking: what was issued before is dead."))
+    epoch = models.PositiveIntegerField(
+        default=1, help_text=_("Raised by revoking: what was issued before is dead.")
+    )
     resume_hash = models.CharField(max_length=64, blank=True)
-    tab = models.CharField(max_length=64, blank=True, help_text=_("Which page holds the seat; each makes up its own."))
+    tab = models.CharField(
+        max_length=64, blank=True, help_text=_("Which page holds the seat; each makes up its own.")
+    )
     socket = models.CharField(max_length=32, blank=True, help_text=_("Which connection holds the seat."))
     hand_at = models.DateTimeField(null=True, blank=True)
     taken_at = models.DateTimeField()

@@ -1,0 +1,124 @@
+"""What the sockets are told. The layer may lose a message, so each says the whole state, and nothing relies on one.
+
+A room's group gets what everybody sees; a seat's own group gets what ends that seat's sockets.
+"""
+
+from collections.abc import Collection
+from functools import partial
+from typing import Any
+
+import structlog
+from asgiref.sync import async_to_sync
+from channels.layers import get_channel_layer
+from django.db import transaction
+from django.utils.translation import gettext as _
+from redis.exceptions import RedisError
+
+from rooms.models import Room, Seat
+from rooms.protocol import MOST_HANDS_SHOWN, Close, Hand, Person, View, You
+
+log = structlog.get_logger(__name__)
+
+WORDS = {
+    Close.BAD_GRANT: lambda: _("This page has lost its place. Reload it to come back in."),
+    Close.REMOVED: lambda: _("A moderator has removed you from this room. You cannot come back tonight."),
+    Close.ROOM_CLOSED: lambda: _("The room is closed. Thank you for coming."),
+    Close.TICKET_GONE: lambda: _("Your ticket is no longer valid, so you cannot stay in this room."),
+    Close.TAKEN_OVER: lambda: _("You are now in this room from another page."),
+    Close.FULL: lambda: _("The room is full. Try again in a few minutes."),
+    Close.SERVER_MOVING: lambda: _("The server is moving. You will be reconnected."),
+    Close.TOO_MUCH: lambda: _("This page sent more than the room can take. Reload it to come back in."),
+}
+
+
+def room_group(room_id: str) -> str:
+    return f"room.{room_id}"
+
+
+def seat_group(seat_id: str) -> str:
+    return f"seat.{seat_id}"
+
+
+def view(room: Room) -> View:
+    """Return the room as those who moderate see it: hands with names. Costs two queries.
+
+    The caller read `room.seq` before: what is read here is at least as new, so a later event never goes back.
+    """
+    seats = list(
+        room.seats.seated()
+        .exclude(stage=Seat.Stage.OFF)
+        .select_related("user")
+        .order_by("hand_at", "taken_at")
+    )
+    stage = [seat for seat in seats if seat.is_on_stage]
+    asking = [seat for seat in seats if not seat.is_on_stage]
+    return View(
+        status=room.status,
+        audience=room.seats.audience().count(),
+        host_gone=room.host_gone_at is not None,
+        hands_up=len(asking),
+        stage=[_person(seat) for seat in sorted(stage, key=lambda seat: -seat.rank)],
+        hands=[_hand(seat) for seat in asking[:MOST_HANDS_SHOWN]],
+    )
+
+
+def you(seat: Seat) -> You:
+    return You(seat=seat.pk, name=seat.user.shown_name, role=seat.role, stage=seat.stage, muted=seat.muted)
+
+
+def for_eyes_of(seat: Seat, whole: View) -> View:
+    """Return what this seat may see: names of those who ask are for hosts and moderators."""
+    return whole if seat.moderates else whole.model_copy(update={"hands": None})
+
+
+def announce(room_id: str, *, touched: Collection[str] = ()) -> None:
+    """Tell everybody in the room how it stands, once the transaction commits; `touched` seats look themselves up."""
+    transaction.on_commit(partial(_announce, room_id, list(touched)), robust=True)
+
+
+def end_seat(seat_id: str, *, epoch: int, code: Close, keep: str = "") -> None:
+    """Close the seat's sockets of this epoch and before, except `keep`, once the transaction commits."""
+    message = {"type": "seat.over", "epoch": epoch, "code": int(code), "keep": keep}
+    transaction.on_commit(partial(_send, seat_group(seat_id), message), robust=True)
+
+
+def end_room(room_id: str) -> None:
+    """Close every socket of the room for good, once the transaction commits."""
+    message = {"type": "room.over", "code": int(Close.ROOM_CLOSED)}
+    transaction.on_commit(partial(_send, room_group(room_id), message), robust=True)
+
+
+def _announce(room_id: str, touched: list[str]) -> None:
+    room = Room.objects.filter(pk=room_id).first()
+    if room is None:
+        return
+    message = {"type": "room.changed", "seq": room.seq, "view": view(room).model_dump(), "touched": touched}
+    _send(room_group(room_id), message)
+
+
+def _send(group: str, message: dict[str, Any]) -> None:
+    try:
+        async_to_sync(get_channel_layer().group_send)(group, message)
+    except (RedisError, OSError) as problem:
+        log.warning("room_not_told", message=message["type"], problem=type(problem).__name__)
+
+
+def _person(seat: Seat) -> Person:
+    return Person(
+        seat=seat.pk,
+        name=seat.user.shown_name,
+        handle=seat.user.handle,
+        role=seat.role,
+        muted=seat.muted,
+        away=seat.status == Seat.Status.AWAY,
+    )
+
+
+def _hand(seat: Seat) -> Hand:
+    return Hand(
+        seat=seat.pk,
+        name=seat.user.shown_name,
+        handle=seat.user.handle,
+        stage="invited" if seat.stage == Seat.Stage.INVITED else "hand",
+        since=seat.hand_at.isoformat() if seat.hand_at else "",
+    )

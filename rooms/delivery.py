@@ -1,0 +1,97 @@
+"""Did the evening take place? Seconds are counted while the room is live; the verdict falls when it closes.
+
+An event is delivered if its stage was heard for ten minutes, or a fifth of its planned length where that is less.
+The stage belongs to the hosts: whoever is unmuted there was asked by one, so a guest's music counts as well.
+"""
+
+from collections.abc import Collection
+from datetime import datetime, timedelta
+
+from django.conf import settings
+from django.db import connection
+
+from rooms.models import DeliveryFact, Room
+from ticketing import programme
+from ticketing.models import Event
+
+ENOUGH_SECONDS = 10 * 60
+ENOUGH_PART = 5  # one fifth of the planned length
+MOST_AT_ONCE = 100
+
+# Seconds never exceed the time that passed, so a message told twice, or by two stagehands, counts once.
+_ADD = """
+INSERT INTO rooms_deliveryfact (event_id, kind, ticket_id, seconds, first_at, last_at)
+SELECT told.event_id, told.kind, told.ticket_id, %(seconds)s, %(at)s, %(at)s
+  FROM ({told}) AS told
+ON CONFLICT (event_id, kind, ticket_id) DO UPDATE
+   SET seconds = rooms_deliveryfact.seconds + GREATEST(0, LEAST(
+           EXCLUDED.seconds, ROUND(EXTRACT(EPOCH FROM EXCLUDED.last_at - rooms_deliveryfact.last_at))::int)),
+       last_at = GREATEST(rooms_deliveryfact.last_at, EXCLUDED.last_at)
+"""
+
+_HEARING = """
+SELECT DISTINCT room.event_id, 'ticket' AS kind, seat.ticket_id
+  FROM rooms_seat AS seat JOIN rooms_room AS room ON room.id = seat.room_id
+ WHERE seat.room_id = %(room)s AND room.status = 'open' AND seat.ticket_id IS NOT NULL
+   AND seat.id = ANY(%(seats)s)
+"""
+
+_HEARD = """
+SELECT DISTINCT room.event_id, 'host' AS kind, NULL::uuid AS ticket_id
+  FROM rooms_seat AS seat JOIN rooms_room AS room ON room.id = seat.room_id
+ WHERE seat.room_id = %(room)s AND room.status = 'open' AND seat.stage = 'on' AND NOT seat.muted
+   AND seat.id = ANY(%(seats)s)
+"""
+
+
+def heard(
+    *, room_id: str, hearing: Collection[str], upstream: Collection[str], seconds: float, at: datetime
+) -> None:
+    """Count seconds in which these seats heard the room, and these sent sound to it."""
+    values = {"room": room_id, "seconds": round(seconds), "at": at}
+    with connection.cursor() as cursor:
+        cursor.execute(_ADD.format(told=_HEARING), {**values, "seats": list(hearing)})
+        cursor.execute(_ADD.format(told=_HEARD), {**values, "seats": list(upstream)})
+
+
+def settle(*, room: Room, at: datetime) -> Event.Delivery:
+    """Say whether the event took place, now that its room has closed; write it down and return it."""
+    if room.opened_at is not None:
+        DeliveryFact.objects.get_or_create(
+            event=room.event,
+            kind=DeliveryFact.Kind.DOORS,
+            ticket=None,
+            defaults={
+                "seconds": max(0, round((at - room.opened_at).total_seconds())),
+                "first_at": room.opened_at,
+                "last_at": at,
+            },
+        )
+    took_place = stage_seconds(room.event) >= enough(room.event)
+    verdict = Event.Delivery.DELIVERED if took_place else Event.Delivery.NOT_DELIVERED
+    programme.set_delivery(event=room.event, delivery=verdict, at=at)
+    return verdict
+
+
+def enough(event: Event) -> int:
+    """Return for how many seconds the stage must be heard."""
+    return min(ENOUGH_SECONDS, event.minutes * 60 // ENOUGH_PART)
+
+
+def stage_seconds(event: Event) -> int:
+    fact = DeliveryFact.objects.filter(event=event, kind=DeliveryFact.Kind.HOST).first()
+    return 0 if fact is None else fact.seconds
+
+
+def release_due(*, at: datetime) -> int:
+    """Release the money of events that took place, once the holding days are over. Return of how many."""
+    due = Event.objects.filter(
+        status=Event.Status.ENDED,
+        delivery=Event.Delivery.DELIVERED,
+        money_released_at=None,
+        refunding_since=None,
+        ended_at__lte=at - timedelta(days=settings.HOLDING_DAYS),
+    ).order_by("ended_at")[:MOST_AT_ONCE]
+    for event in due:
+        programme.release_money(event=event, at=at)
+    return len(due)

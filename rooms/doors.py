@@ -1,0 +1,151 @@
+"""Opening and closing a room, and what happens when its hosts stay away."""
+
+from datetime import datetime, timedelta
+
+import structlog
+from django.db import transaction
+from django.db.models import Q
+
+from payments.states import WrongState, move
+from rooms import callboard, delivery, media_calls
+from rooms.admission import raise_seq
+from rooms.models import Room, Seat
+from rooms.stage import NotAllowed, NotSeated
+from ticketing import programme
+from ticketing.models import Event
+
+EARLIEST = timedelta(
+    hours=2
+)  # before the start: what is heard before that would not be the evening people paid for
+HOST_GRACE = timedelta(seconds=60)
+HOST_GIVEN_UP = timedelta(minutes=15)
+MOST_AT_ONCE = 100
+OVER = (Event.Status.ENDED, Event.Status.CANCELLED)
+
+log = structlog.get_logger(__name__)
+
+
+class TooEarly(Exception):
+    """Doors open at most two hours before the start."""
+
+
+class DoorsHaveMoved(Exception):
+    """The room is open or closed already."""
+
+
+def open_doors(*, by: Seat, at: datetime) -> None:
+    """Let ticket-holders in, and put the event on air. Raise NotAllowed, NotSeated, TooEarly or DoorsHaveMoved."""
+    with transaction.atomic():
+        room = _as_host(by)
+        if at < room.event.starts_at - EARLIEST:
+            raise TooEarly("Doors open at most two hours before the start.")
+        try:
+            move(room, Room.Status.OPEN, opened_at=at)
+        except WrongState as moved:
+            raise DoorsHaveMoved("The room is open or closed already.") from moved
+        programme.go_live(event=room.event, at=at)
+        raise_seq(room)
+        callboard.announce(room.pk)
+
+
+def close_room(*, by: Seat, at: datetime) -> None:
+    """End the evening for everybody. Raise NotAllowed, NotSeated or DoorsHaveMoved."""
+    with transaction.atomic():
+        room = _as_host(by)
+        if room.status == Room.Status.SHUT:
+            raise DoorsHaveMoved("The doors have not been opened.")
+        _close(room, at=at)
+
+
+def close_forgotten(*, at: datetime) -> int:
+    """Close what nobody closed. Return how many rooms.
+
+    These are rooms whose hosts stay away, and rooms of events that were cancelled or ended elsewhere.
+    """
+    closed = 0
+    for room_id in _forgotten(at):
+        with transaction.atomic():
+            room = Room.objects.select_for_update(of=("self",)).select_related("event").get(pk=room_id)
+            if _is_forgotten(room, at):
+                _close(room, at=at)
+                closed += 1
+    return closed
+
+
+def watch_hosts(*, at: datetime) -> None:
+    """Note where no host is, and after a minute pass the role to the moderator who has been here longest."""
+    here = Seat.objects.filter(role=Seat.Role.HOST, status=Seat.Status.PRESENT).values("room_id")
+    live = Room.objects.filter(status=Room.Status.OPEN)
+    for room_id in live.filter(host_gone_at=None).exclude(pk__in=here).values_list("pk", flat=True):
+        _set_host_gone(room_id, since=at)
+    for room_id in live.filter(host_gone_at__isnull=False, pk__in=here).values_list("pk", flat=True):
+        _set_host_gone(room_id, since=None)
+    long_gone = live.filter(host_gone_at__lt=at - HOST_GRACE).exclude(pk__in=here)
+    for room_id in long_gone.values_list("pk", flat=True):
+        _pass_role_on(room_id)
+
+
+def _as_host(by: Seat) -> Room:
+    room = Room.objects.select_for_update(of=("self",)).select_related("event__club").get(pk=by.room_id)
+    now = room.seats.seated().filter(pk=by.pk).first()
+    if now is None:
+        raise NotSeated("This seat has gone.")
+    if now.role != Seat.Role.HOST:
+        raise NotAllowed("Only a host opens and closes the room.")
+    return room
+
+
+def _close(room: Room, *, at: datetime) -> None:
+    """Close, judge, and forget: seats, grants and bans go; delivery facts stay. The caller holds the lock."""
+    try:
+        move(room, Room.Status.CLOSED, closed_at=at, host_gone_at=None)
+    except WrongState as moved:
+        raise DoorsHaveMoved("The room is closed already.") from moved
+    if room.event.status != Event.Status.CANCELLED:
+        if room.event.status != Event.Status.ENDED:
+            programme.end(event=room.event, at=at)
+        delivery.settle(room=room, at=at)
+    room.seats.all().delete()
+    room.bans.all().delete()
+    raise_seq(room)
+    callboard.end_room(room.pk)
+    transaction.on_commit(lambda: media_calls.close(room=room.pk), robust=True)
+    log.info("room_closed", delivery=room.event.delivery)
+
+
+def _forgotten(at: datetime) -> list[str]:
+    """Return rooms that seem to have to be closed. Which, is decided under the lock."""
+    abandoned = Q(status=Room.Status.OPEN, host_gone_at__lt=at - HOST_GIVEN_UP)
+    found = Room.objects.exclude(status=Room.Status.CLOSED).filter(abandoned | Q(event__status__in=OVER))
+    return list(found.order_by("pk").values_list("pk", flat=True)[:MOST_AT_ONCE])
+
+
+def _is_forgotten(room: Room, at: datetime) -> bool:
+    if room.status == Room.Status.CLOSED:
+        return False
+    abandoned = room.host_gone_at is not None and room.host_gone_at < at - HOST_GIVEN_UP
+    return room.event.status in OVER or (room.status == Room.Status.OPEN and abandoned)
+
+
+def _set_host_gone(room_id: str, *, since: datetime | None) -> None:
+    with transaction.atomic():
+        room = Room.objects.select_for_update().get(pk=room_id)
+        if (room.host_gone_at is None) == (since is None):
+            return
+        room.host_gone_at = since
+        room.save(update_fields=["host_gone_at"])
+        raise_seq(room)
+        callboard.announce(room.pk)
+
+
+def _pass_role_on(room_id: str) -> None:
+    with transaction.atomic():
+        room = Room.objects.select_for_update().get(pk=room_id)
+        deputies = room.seats.filter(role=Seat.Role.MODERATOR, status=Seat.Status.PRESENT)
+        deputy = deputies.order_by("taken_at", "pk").first()
+        if deputy is None:
+            return  # the room waits for a host, and closes by itself if none comes
+        Seat.objects.filter(pk=deputy.pk).update(role=Seat.Role.HOST)
+        Room.objects.filter(pk=room.pk).update(host_gone_at=None)
+        raise_seq(room)
+        callboard.announce(room.pk, touched=[deputy.pk])

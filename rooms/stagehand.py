@@ -1,0 +1,117 @@
+"""The process between the media processes and the rest: passes on who speaks, counts who heard, makes the rounds.
+
+Any number may run: the rounds put right what differs from the rows, and seconds count once whoever tells them.
+"""
+
+import asyncio
+import json
+import time
+from collections.abc import Awaitable, Callable, Mapping
+from typing import Any, Final
+
+import structlog
+from channels.db import database_sync_to_async
+from channels.layers import get_channel_layer
+from django.conf import settings
+from django.db import Error as DatabaseProblem
+from django.utils.timezone import now
+from redis.asyncio import Redis
+from redis.exceptions import RedisError
+
+from rooms import callboard, delivery, rounds
+
+EVENTS: Final = "media:events"
+ROUND_SECONDS: Final = 10.0
+AUDIENCE_SECONDS: Final = 2.0
+RETRY_SECONDS: Final = 1.0
+HEALTH_KEY: Final = "stagehand:at"
+HEALTH_SECONDS: Final = 30
+
+log = structlog.get_logger(__name__)
+
+
+async def work(*, stop: asyncio.Event) -> None:
+    """Work until `stop` is set. Redis or the database may go away meanwhile and come back."""
+    audience = _AudienceTeller()
+    parts = [
+        asyncio.create_task(part)
+        for part in (
+            _for_ever(hear_events, seconds=0),
+            _for_ever(_make_round, seconds=ROUND_SECONDS),
+            _for_ever(audience.tell, seconds=AUDIENCE_SECONDS),
+        )
+    ]
+    log.info("stagehand_ready")
+    await stop.wait()
+    for part in parts:
+        part.cancel()
+    await asyncio.gather(*parts, return_exceptions=True)
+    log.info("stagehand_ended")
+
+
+async def hear_events() -> None:
+    """Pass on what the media processes tell, one event after the other, until the line breaks."""
+    async with (
+        Redis.from_url(settings.REDIS_URL, decode_responses=True) as redis,
+        redis.pubsub(ignore_subscribe_messages=True) as line,
+    ):
+        await line.subscribe(EVENTS)
+        async for message in line.listen():
+            await pass_on(json.loads(message["data"]))
+
+
+async def pass_on(event: Mapping[str, Any]) -> None:
+    """Tell the room who speaks; write down who heard. Other events are for whoever wants them."""
+    match event["event"]:
+        case "speaking":
+            message = {"type": "room.speaking", "seats": event["seats"]}
+            await get_channel_layer().group_send(callboard.room_group(event["room"]), message)
+        case "presence":
+            await database_sync_to_async(delivery.heard)(
+                room_id=event["room"],
+                hearing=event["hearing"],
+                upstream=event["upstream"],
+                seconds=event["seconds"],
+                at=now(),
+            )
+
+
+class _AudienceTeller:
+    """Tells each room how many listen, when that has changed; at most every two seconds, however many come."""
+
+    def __init__(self) -> None:
+        self._told: dict[str, int] = {}
+
+    async def tell(self) -> None:
+        counts = await database_sync_to_async(rounds.audiences)()
+        layer = get_channel_layer()
+        for room_id, count in counts.items():
+            if self._told.get(room_id) != count:
+                await layer.group_send(
+                    callboard.room_group(room_id), {"type": "room.audience", "count": count}
+                )
+        self._told = counts
+
+
+async def _make_round() -> None:
+    started = time.monotonic()
+    await database_sync_to_async(rounds.make)(at=now())
+    async with Redis.from_url(settings.REDIS_URL) as redis:
+        await redis.set(HEALTH_KEY, int(time.time()), ex=HEALTH_SECONDS)
+    took = time.monotonic() - started
+    if took > ROUND_SECONDS / 2:
+        log.warning("slow_round", seconds=round(took, 1))
+
+
+async def _for_ever(do: Callable[[], Awaitable[None]], *, seconds: float) -> None:
+    """Do it again and again. What is away comes back; anything else is a bug, is logged, and must not stop the rest."""
+    while True:
+        try:
+            await do()
+            await asyncio.sleep(seconds)
+        except (RedisError, OSError, DatabaseProblem) as problem:
+            log.warning("stagehand_waits", problem=type(problem).__name__)
+            await asyncio.sleep(RETRY_SECONDS)
+        except Exception:
+            log.exception("stagehand_stumbled")
+            await asyncio.sleep(RETRY_SECONDS)

@@ -1,0 +1,249 @@
+// The room's page. Ties the socket (control), the ear (WHEP), the voice (WHIP) and what is seen together.
+
+import { Ear } from "./listen.js";
+import { RoomSocket } from "./socket.js";
+import { NoMicrophone, Voice } from "./speak.js";
+import { Control, StageView, worded, words } from "./stage-view.js";
+
+const { toast } = window.stagedoor;
+const root = document.getElementById("room");
+const urls = root.dataset;
+const part = (name) => root.querySelector(`[data-${name}]`);
+const audio = part("sound");
+
+let you = null;
+let room = null;
+let micIsBusy = false;
+
+const socket = new RoomSocket({ seatUrl: urls.seatUrl, socketUrl: urls.socketUrl, csrf: urls.csrf });
+const askGrant = async (use) => (await socket.request("grant", { use })).grant;
+const ear = new Ear({ audio, url: urls.whepUrl, askGrant: () => askGrant("listen") });
+const voice = new Voice({ url: urls.whipUrl, askGrant: () => askGrant("speak") });
+const view = new StageView(root, { act: (op, seat) => ask(op, { seat }), remove: askRemoval });
+
+const controls = {
+  hand: new Control(root, "hand", () => ask(you.stage === "hand" ? "lower_hand" : "raise_hand")),
+  stage: new Control(root, "stage", () => ask(you.stage === "on" ? "step_down" : "step_up")),
+  mic: new Control(root, "mic", toggleMicrophone),
+  sound: new Control(root, "sound", toggleSound),
+  leave: new Control(root, "leave", leave),
+};
+
+// ---- In and out
+
+async function enter({ takeOver = false } = {}) {
+  const button = part("listen");
+  button.disabled = true;
+  audio.play().catch(() => {}); // inside the tap, so that the browser lets the sound through later
+  try {
+    await socket.enter({ takeOver });
+  } catch (refused) {
+    socket.say("state", "closed");
+    if (refused.code === "elsewhere") curtain(words.elsewhere_title, words.elsewhere_text, words.elsewhere_action, { takeOver: true });
+    else if (["failed", undefined].includes(refused.code)) curtain(words.stopped_title, words.not_answered, words.try_again);
+    else if (refused.code === "too_often") curtain(words.stopped_title, refused.message, words.try_again);
+    else location.reload(); // the page itself tells every other answer of the door
+  } finally {
+    button.disabled = false;
+  }
+}
+
+async function leave() {
+  stopSound();
+  await socket.leave();
+  curtain(words.left_title, words.left_text, words.again);
+}
+
+function over({ code, words: said }) {
+  stopSound();
+  const titles = { 4003: words.removed_title, 4004: words.closed_title, 4005: words.ticket_title };
+  if (code === 4006) curtain(words.taken_over_title, said, words.elsewhere_action, { takeOver: true });
+  else if (code === "elsewhere") curtain(words.elsewhere_title, words.elsewhere_text, words.elsewhere_action, { takeOver: true });
+  else if (code in titles) curtain(titles[code], said, null);
+  else location.reload();
+}
+
+function stopSound() {
+  ear.stop();
+  voice.stop();
+}
+
+/** Let the curtain fall, with words and, unless it is final, a way back in. */
+function curtain(title, text, action, options = {}) {
+  you = room = null;
+  for (const dialog of document.querySelectorAll("dialog[open]")) dialog.close();
+  for (const inside of root.querySelectorAll("[data-inside]")) inside.hidden = true;
+  for (const name of ["count", "hands-count"]) part(name).hidden = true;
+  showTools();
+  const section = part("curtain");
+  section.hidden = false;
+  section.querySelector(".kept")?.remove();
+  part("curtain-title").textContent = title;
+  part("curtain-text").textContent = text;
+  const button = part("listen");
+  button.hidden = action === null;
+  part("listen-label").textContent = action || "";
+  enterOptions = options;
+  part("curtain-title").tabIndex = -1;
+  part("curtain-title").focus();
+}
+
+let enterOptions = {};
+part("listen").addEventListener("click", () => enter(enterOptions));
+
+// ---- What the server says
+
+socket.addEventListener("welcome", ({ detail }) => {
+  const first = you === null;
+  you = detail.you;
+  room = detail.room;
+  part("curtain").hidden = true;
+  for (const inside of root.querySelectorAll("[data-inside]")) inside.hidden = false;
+  enterOptions = {};
+  ear.listen({ grant: socket.listenGrant, iceServers: socket.iceServers });
+  draw();
+  if (first) controls.leave.element.focus({ preventScroll: true, focusVisible: false });
+});
+
+socket.addEventListener("room", ({ detail }) => {
+  const wasShut = room?.status === "shut";
+  room = detail;
+  if (wasShut && room.status === "open") toast(words.doors_opened);
+  draw();
+});
+
+socket.addEventListener("you", ({ detail }) => {
+  const before = you;
+  you = detail.you;
+  if (before?.stage !== "on" && you.stage === "on") notice(words.on_stage_now);
+  if (before?.stage === "on" && you.stage !== "on") {
+    voice.stop();
+    notice(words.off_stage_now);
+  }
+  voice.mute(you.muted);
+  draw();
+});
+
+socket.addEventListener("speaking", ({ detail }) => view.speakers(detail.seats));
+socket.addEventListener("audience", ({ detail }) => view.audience(detail.count));
+socket.addEventListener("over", ({ detail }) => over(detail));
+
+socket.addEventListener("state", ({ detail: state }) => {
+  root.dataset.connection = state === "lost" ? "reconnecting" : state;
+  const line = root.querySelector(".connection");
+  line.hidden = !["connecting", "reconnecting", "lost"].includes(state);
+  line.dataset.state = state;
+  line.textContent = words[`connection_${state}`] || "";
+});
+
+ear.addEventListener("failing", () => notice(words.sound_failed));
+ear.addEventListener("hearing", () => notice(""));
+ear.addEventListener("blocked", () => notice(words.sound_blocked));
+voice.addEventListener("lost", () => {
+  if (you?.stage === "on" && !you.muted) speak();
+});
+
+// ---- What a person does
+
+async function ask(op, fields = {}) {
+  try {
+    return await socket.request(op, fields);
+  } catch (refused) {
+    toast(refused.code.startsWith("not_a") && refused.code !== "not_allowed" ? words.not_answered : refused.message, "danger");
+    return null;
+  }
+}
+
+for (const button of document.querySelectorAll("[data-action]")) {
+  button.addEventListener("click", () => ask(button.dataset.action));
+}
+
+async function toggleMicrophone() {
+  if (micIsBusy || you?.stage !== "on") return;
+  if (you.muted) {
+    await speak();
+  } else {
+    voice.mute(true); // at once here, and for everybody as soon as the server has it
+    await ask("mute");
+  }
+}
+
+/** Open the microphone, then ask to be heard. Until the server has said yes, not a word passes. */
+async function speak() {
+  micIsBusy = true;
+  draw();
+  try {
+    await voice.start(socket.iceServers);
+    const answer = await ask("unmute");
+    if (answer) {
+      voice.mute(false);
+      notice("");
+    }
+  } catch (problem) {
+    notice(problem instanceof NoMicrophone ? words[problem.code] : problem.message && problem.code !== "timeout" ? problem.message : words.not_answered, "warning");
+    if (you && !you.muted) await ask("mute");
+  } finally {
+    micIsBusy = false;
+    draw();
+  }
+}
+
+function toggleSound() {
+  if (audio.paused) ear.play();
+  else audio.muted = !audio.muted;
+  draw();
+}
+
+let removing = null;
+
+function askRemoval(person) {
+  removing = person;
+  document.querySelector("[data-remove-title]").textContent = worded("remove_title", { name: person.name });
+  document.getElementById("remove-reason").value = "";
+  document.getElementById("remove-person").showModal();
+}
+
+document.querySelector("[data-confirm-remove]")?.addEventListener("click", () => {
+  ask("remove", { seat: removing.seat, reason: document.getElementById("remove-reason").value.trim() });
+});
+
+// ---- What is seen
+
+function draw() {
+  if (!you || !room) return;
+  view.draw(room, you);
+  const onStage = you.stage === "on";
+  const moderates = you.role !== "listener";
+  part("invitation").hidden = you.stage !== "invited";
+  if (onStage || moderates || you.stage === "invited") controls.hand.hide();
+  else controls.hand.show({ iconName: "hand", label: you.stage === "hand" ? words.lower_hand : words.raise_hand, pressed: you.stage === "hand" });
+  if (onStage) controls.stage.show({ iconName: "arrow-left", label: words.step_down });
+  else if (moderates) controls.stage.show({ iconName: "mic", label: words.step_up });
+  else controls.stage.hide();
+  if (onStage) {
+    const label = micIsBusy ? words.connecting : you.muted ? words.unmute : words.mute;
+    controls.mic.show({ iconName: you.muted ? "mic-off" : "mic", label, pressed: !you.muted, disabled: micIsBusy });
+  } else {
+    controls.mic.hide();
+  }
+  controls.sound.show({ iconName: audio.muted ? "volume-off" : "volume", label: audio.muted ? words.sound_on : words.sound_off, pressed: audio.muted });
+  if (room.host_gone && !moderates) notice(words.host_gone);
+  else if (part("notice").textContent === words.host_gone) notice("");
+  showTools();
+}
+
+function showTools() {
+  const open = root.querySelector('[data-action="open_doors"]');
+  const close = root.querySelector("[data-needs-open]");
+  if (open) open.hidden = room?.status !== "shut";
+  if (close) close.hidden = room?.status !== "open";
+}
+
+function notice(text, tone = "info") {
+  const element = part("notice");
+  element.hidden = !text;
+  element.className = `room__notice notice notice--${tone}`;
+  element.textContent = text;
+}
+
+window.addEventListener("pagehide", stopSound);

@@ -1,0 +1,17 @@
+"""What the timetable wakes up. The stagehand does the same within seconds; these are for when it is down."""
+
+from celery import shared_task
+from django.utils.timezone import now
+
+from rooms import delivery, rounds
+
+
+@shared_task
+def make_rounds() -> None:
+    rounds.make(at=now())
+
+
+@shared_task
+def release_money() -> None:
+    """Release the money of events that took place and whose holding days are over."""
+    delivery.release_due(at=now())

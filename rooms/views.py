@@ -1,0 +1,161 @@
+from http import HTTPStatus
+from typing import Any, Final
+
+from django.conf import settings
+from django.contrib import messages
+from django.http import HttpRequest, HttpResponse, JsonResponse
+from django.shortcuts import get_object_or_404, redirect, render
+from django.urls import reverse
+from django.utils.timezone import now
+from django.utils.translation import gettext as _
+from django.views.decorators.cache import never_cache
+from django.views.decorators.http import require_GET, require_POST
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
+
+from rooms import admission, words
+from rooms import doors as house_doors
+from rooms import stage as stage_machine
+from rooms.admission import Admitted, Code, Verdict
+from rooms.models import Seat
+from rooms.throttle import TooOften, knock
+from ticketing.models import Event
+
+RESUME_COOKIE: Final = "resume"
+RESUME_SECONDS: Final = 12 * 3600
+POLLED: Final = {Code.CONFIRMING, Code.DOORS_SHUT, Code.FULL}  # these resolve by themselves
+REFUSED: Final = {Code.SIGN_IN: HTTPStatus.UNAUTHORIZED, Code.CLOSED: HTTPStatus.GONE}
+
+
+class SeatWish(BaseModel):
+    """What a page says when it asks for a seat. `tab` is made up by the page, and lives as long as it does."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    tab: str = Field(pattern=r"^[0-9a-f]{32}$")
+    take_over: bool = False
+
+
+@require_GET
+@never_cache
+def room(request: HttpRequest, slug: str) -> HttpResponse:
+    """The room's page: the room for those whom the door lets in, and the way there for everybody else."""
+    event = _event(slug)
+    verdict = admission.may_enter(user=request.user, event=event, at=now())
+    status = HTTPStatus.OK if verdict.is_ok or verdict.code in POLLED else HTTPStatus.FORBIDDEN
+    status = REFUSED.get(verdict.code, status)
+    return render(request, "rooms/room.html", _page(event, verdict), status=status)
+
+
+@require_GET
+@never_cache
+def state(request: HttpRequest, slug: str) -> HttpResponse:
+    """What the waiting page asks every few seconds; when the door's answer has changed, the page is loaded anew."""
+    event = _event(slug)
+    verdict = admission.may_enter(user=request.user, event=event, at=now())
+    if request.GET.get("was") != verdict.code:
+        return HttpResponse(headers={"HX-Refresh": "true"})
+    return render(request, "rooms/parts/curtain.html", _page(event, verdict))
+
+
+@require_POST
+@never_cache
+def seat(request: HttpRequest, slug: str) -> JsonResponse:
+    """Take a seat, or come back to one's own. The answer holds what the page needs to connect."""
+    event = _event(slug)
+    try:
+        knock(f"{event.pk}:{request.user.pk or request.META.get('REMOTE_ADDR')}")
+        wish = SeatWish.model_validate_json(request.body)
+        admitted = _seat_for(request, event, wish)
+    except TooOften:
+        return _refusal(HTTPStatus.TOO_MANY_REQUESTS, "too_often", _("Wait a minute, then try again."))
+    except ValidationError:
+        return _refusal(HTTPStatus.BAD_REQUEST, "bad_request", _("Reload the page and try again."))
+    except admission.SeatedElsewhere:
+        return _refusal(HTTPStatus.CONFLICT, "elsewhere", _("You are in this room on another page."))
+    except admission.NotAdmitted as refused:
+        code = refused.verdict.code
+        return _refusal(REFUSED.get(code, HTTPStatus.FORBIDDEN), code.value, str(code.label))
+    answer = JsonResponse(_connection(event, admitted))
+    answer.set_cookie(
+        RESUME_COOKIE,
+        admitted.resume,
+        max_age=RESUME_SECONDS,
+        path=reverse("rooms:room", args=[slug]),
+        httponly=True,
+        secure=settings.SESSION_COOKIE_SECURE,
+        samesite="Strict",
+    )
+    return answer
+
+
+@require_POST
+def doors(request: HttpRequest, slug: str) -> HttpResponse:
+    """Open the doors without the room's script, as `open` or `close`. A host sits down for it."""
+    event = _event(slug)
+    try:
+        host = admission.seat_of(user=request.user, event=event, at=now())
+        if request.POST.get("do") == "close":
+            house_doors.close_room(by=host, at=now())
+        else:
+            house_doors.open_doors(by=host, at=now())
+    except (admission.NotAdmitted, stage_machine.NotAllowed, stage_machine.NotSeated):
+        return HttpResponse(status=HTTPStatus.FORBIDDEN)
+    except house_doors.TooEarly:
+        messages.error(request, _("Doors open at most two hours before the start."))
+    except house_doors.DoorsHaveMoved:
+        messages.info(request, _("The doors have been moved already."))
+    return redirect("rooms:room", slug=slug)
+
+
+def _event(slug: str) -> Event:
+    """Return the event, drafts excepted: those are nobody's yet, and look like no event at all."""
+    events = Event.objects.exclude(status=Event.Status.DRAFT).select_related("club")
+    return get_object_or_404(events, slug=slug)
+
+
+def _seat_for(request: HttpRequest, event: Event, wish: SeatWish) -> Admitted:
+    """Give the page its own seat back if its browser holds the secret; else a seat as to anybody."""
+    secret = request.COOKIES.get(RESUME_COOKIE)
+    at = now()
+    if secret and not wish.take_over:
+        try:
+            return admission.resume(user=request.user, event=event, secret=secret, tab=wish.tab, at=at)
+        except admission.NoSeatToResume:
+            pass  # given up since: the person may sit down anew
+    return admission.admit(user=request.user, event=event, tab=wish.tab, take_over=wish.take_over, at=at)
+
+
+def _connection(event: Event, admitted: Admitted) -> dict[str, Any]:
+    return {
+        "seat": admitted.seat.pk,
+        "role": admitted.seat.role,
+        "grants": {"socket": admitted.socket_grant, "listen": admitted.listen_grant},
+        "ice_servers": settings.ICE_SERVERS,
+        **_addresses(event),
+    }
+
+
+def _addresses(event: Event) -> dict[str, str]:
+    page = reverse("rooms:room", args=[event.slug])
+    return {
+        "seat_url": reverse("rooms:seat", args=[event.slug]),
+        "socket_url": f"{page}socket",
+        "whep_url": reverse("rooms:whep", args=[event.slug]),
+        "whip_url": reverse("rooms:whip", args=[event.slug]),
+    }
+
+
+def _refusal(status: HTTPStatus, code: str, text: str) -> JsonResponse:
+    return JsonResponse({"code": code, "text": text}, status=status)
+
+
+def _page(event: Event, verdict: Verdict) -> dict[str, Any]:
+    return {
+        "event": event,
+        "verdict": verdict,
+        "is_polled": verdict.code in POLLED,
+        "is_host": verdict.is_ok and verdict.role == Seat.Role.HOST,
+        "moderates": verdict.is_ok and verdict.role != Seat.Role.LISTENER,
+        "addresses": _addresses(event),
+        "words": words.for_page(),
+    }

@@ -1,0 +1,177 @@
+"""WHIP (RFC 9725) and WHEP (draft-ietf-wish-whep): a session description in, another out, by a one-use bearer."""
+
+from collections.abc import Mapping
+from http import HTTPStatus
+from typing import Any, Final
+
+from asgiref.sync import sync_to_async
+from django.conf import settings
+from django.core.cache import cache
+from django.http import HttpRequest, HttpResponse, JsonResponse
+from django.urls import reverse
+from django.utils.timezone import now
+from django.utils.translation import gettext as _
+from django.views.decorators.csrf import csrf_exempt
+
+from rooms import admission, grants, media_calls, placement
+from rooms.models import Grant, Seat
+
+SDP: Final = "application/sdp"
+MOST_BYTES: Final = 16 * 1024
+SESSION_SECONDS: Final = 24 * 3600
+ENDPOINT_METHODS: Final = "POST, OPTIONS, HEAD"
+SESSION_METHODS: Final = "DELETE, OPTIONS"
+STATUS_OF: Final[Mapping[str, HTTPStatus]] = {
+    "bad_offer": HTTPStatus.BAD_REQUEST,
+    "denied": HTTPStatus.FORBIDDEN,
+    "not_on_stage": HTTPStatus.FORBIDDEN,
+    "full": HTTPStatus.SERVICE_UNAVAILABLE,
+    "closing": HTTPStatus.GONE,
+    "failed": HTTPStatus.BAD_GATEWAY,
+}
+
+
+@csrf_exempt
+async def whep(request: HttpRequest, slug: str) -> HttpResponse:
+    """Listen: the room's mix, or what a speaker should hear."""
+    return await _endpoint(request, slug, Grant.Use.LISTEN)
+
+
+@csrf_exempt
+async def whip(request: HttpRequest, slug: str) -> HttpResponse:
+    """Speak, while the seat holds the stage."""
+    return await _endpoint(request, slug, Grant.Use.SPEAK)
+
+
+@csrf_exempt
+async def session(request: HttpRequest, session_id: str) -> HttpResponse:
+    """One media session. Its address is 128 random bits, told to its owner alone, so knowing it is the right to end it."""
+    if request.method == "OPTIONS":
+        return _open_to_players(
+            HttpResponse(status=HTTPStatus.NO_CONTENT, headers={"Allow": SESSION_METHODS})
+        )
+    if request.method != "DELETE":
+        answer = _problem(HTTPStatus.METHOD_NOT_ALLOWED, "method", _("A session can only be ended."))
+        answer["Allow"] = SESSION_METHODS
+        return answer
+    room_id = await cache.aget(_key(session_id))
+    if room_id is None:
+        return _problem(HTTPStatus.NOT_FOUND, "unknown", _("There is no such session."))
+    home = await sync_to_async(placement.home_of)(room_id)
+    if home is not None:
+        try:
+            await media_calls.end(home=home, room=room_id, session=session_id)
+        except media_calls.MediaSilent:
+            return _problem(
+                HTTPStatus.SERVICE_UNAVAILABLE, "media_away", _("The sound server does not answer.")
+            )
+    await cache.adelete(_key(session_id))
+    return _open_to_players(HttpResponse(status=HTTPStatus.OK))
+
+
+async def _endpoint(request: HttpRequest, slug: str, use: Grant.Use) -> HttpResponse:
+    if request.method == "POST":
+        return await _post(request, slug, use)
+    if request.method in {"OPTIONS", "HEAD"}:
+        headers = {"Allow": ENDPOINT_METHODS, "Accept-Post": SDP, "Content-Type": SDP}
+        return _open_to_players(HttpResponse(status=HTTPStatus.NO_CONTENT, headers=headers))
+    answer = _problem(HTTPStatus.METHOD_NOT_ALLOWED, "method", _("Post an SDP offer here."))
+    answer["Allow"] = ENDPOINT_METHODS
+    return answer
+
+
+async def _post(request: HttpRequest, slug: str, use: Grant.Use) -> HttpResponse:
+    if request.content_type != SDP:
+        return _problem(HTTPStatus.UNSUPPORTED_MEDIA_TYPE, "not_sdp", _("Send the offer as application/sdp."))
+    token = _bearer(request)
+    if token is None:
+        return _unauthorised(_("Send a grant as a bearer token."))
+    offer = _offer(request)
+    if offer is None:
+        return _problem(HTTPStatus.REQUEST_ENTITY_TOO_LARGE, "too_large", _("The offer is too long."))
+    try:
+        seat = await sync_to_async(_enter)(token, slug, use)
+    except grants.BadGrant:
+        return _unauthorised(_("This grant is unknown, used or too old. Ask for another."))
+    except admission.NotAdmitted as refused:
+        verdict = refused.verdict
+        return _problem(HTTPStatus.FORBIDDEN, verdict.code.value, str(verdict.code.label))
+    except admission.NotOnStage:
+        return _problem(HTTPStatus.FORBIDDEN, "not_on_stage", _("Only somebody on stage can speak."))
+    return await _open(seat, use, offer)
+
+
+def _enter(token: str, slug: str, use: Grant.Use) -> Seat:
+    """Ask the one door. A grant is for its own room alone."""
+    seat = admission.enter(token=token, use=use, at=now())
+    if seat.room.event.slug != slug:
+        raise grants.BadGrant("The grant is for another room.")
+    return seat
+
+
+async def _open(seat: Seat, use: Grant.Use, offer: str) -> HttpResponse:
+    try:
+        home = await sync_to_async(placement.choose)(seat.room_id)
+        opened = await _ask_media(home, seat, use, offer)
+    except media_calls.MediaRefused as refused:
+        status = STATUS_OF.get(refused.code, HTTPStatus.BAD_GATEWAY)
+        return _problem(status, refused.code, str(refused))
+    except (media_calls.MediaSilent, placement.NoMediaProcess):
+        answer = _problem(
+            HTTPStatus.SERVICE_UNAVAILABLE, "media_away", _("The sound server does not answer.")
+        )
+        answer["Retry-After"] = "3"
+        return answer
+    await cache.aset(_key(opened.session), seat.room_id, SESSION_SECONDS)
+    answer = HttpResponse(opened.answer, status=HTTPStatus.CREATED, content_type=SDP)
+    answer["Location"] = reverse("rooms:media_session", args=[opened.session])
+    if settings.ICE_SERVERS:
+        answer["Link"] = ", ".join(f'<{server}>; rel="ice-server"' for server in settings.ICE_SERVERS)
+    return _open_to_players(answer)
+
+
+async def _ask_media(home: str, seat: Seat, use: Grant.Use, offer: str) -> media_calls.Opened:
+    if use == Grant.Use.LISTEN:
+        return await media_calls.listen(
+            home=home, room=seat.room_id, seat=seat.pk, epoch=seat.epoch, offer=offer
+        )
+    return await media_calls.speak(
+        home=home, room=seat.room_id, seat=seat.pk, epoch=seat.epoch, muted=seat.muted, offer=offer
+    )
+
+
+def _bearer(request: HttpRequest) -> str | None:
+    scheme, _space, token = request.headers.get("Authorization", "").partition(" ")
+    return token.strip() if scheme.lower() == "bearer" and token.strip() else None
+
+
+def _offer(request: HttpRequest) -> str | None:
+    """Return the offer, or None if it is longer than any browser's. What is no text is for the gate to refuse."""
+    body = request.body
+    return body.decode(errors="replace") if len(body) <= MOST_BYTES else None
+
+
+def _unauthorised(detail: str) -> HttpResponse:
+    answer = _problem(HTTPStatus.UNAUTHORIZED, "bad_grant", detail)
+    answer["WWW-Authenticate"] = "Bearer"
+    return answer
+
+
+def _problem(status: HTTPStatus, code: str, detail: str) -> HttpResponse:
+    """Return an error as RFC 9457 tells it."""
+    body: dict[str, Any] = {"title": status.phrase, "status": status.value, "code": code, "detail": detail}
+    return _open_to_players(JsonResponse(body, status=status, content_type="application/problem+json"))
+
+
+def _open_to_players(answer: HttpResponse) -> HttpResponse:
+    """Let players on other pages in: they bring a grant of their own, and no cookie counts here."""
+    answer["Access-Control-Allow-Origin"] = "*"
+    answer["Access-Control-Allow-Headers"] = "Authorization, Content-Type"
+    answer["Access-Control-Allow-Methods"] = "POST, DELETE, OPTIONS, HEAD"
+    answer["Access-Control-Expose-Headers"] = "Location, Link"
+    answer["Cache-Control"] = "no-store"
+    return answer
+
+
+def _key(session_id: str) -> str:
+    return f"media-session:{session_id}"
