@@ -25,15 +25,11 @@ pytestmark = [pytest.mark.asyncio, pytest.mark.timeout(120)]
 CHROMIUM = "/usr/bin/chromium"
 FIREFOX = shutil.which("firefox-esr")
 
-# What a page does at the door: offer, wait for the addresses (we have no trickle), post, take the answer.
+# What a page does at the door: offer, post, take the answer. The gate reads no addresses out of an offer, so there
+# is nothing to wait for in between.
 ENTER = """
 async (connection, path, exchange) => {
   await connection.setLocalDescription();
-  await new Promise((done) => {
-    const look = () => connection.iceGatheringState === "complete" && done();
-    connection.onicegatheringstatechange = look;
-    look();
-  });
   const sdp = await exchange(path, connection.localDescription.sdp);
   await connection.setRemoteDescription({type: "answer", sdp});
   const begun = performance.now();
@@ -108,6 +104,7 @@ async def chromium(microphone: Path) -> AsyncIterator[BrowserContext]:
             args=[
                 "--no-sandbox",
                 "--autoplay-policy=no-user-gesture-required",
+                "--allow-loopback-in-peer-connection",  # so that a machine without a network card will do
                 "--use-fake-device-for-media-stream",
                 "--use-fake-ui-for-media-stream",
                 f"--use-file-for-fake-audio-capture={microphone}",
@@ -176,11 +173,6 @@ FIREFOX_OFFERS = """
 window.connection = new RTCPeerConnection({iceServers: []});
 connection.addTransceiver("audio", {direction: "recvonly"});
 await connection.setLocalDescription();
-await new Promise((done) => {
-  const look = () => connection.iceGatheringState === "complete" && done();
-  connection.onicegatheringstatechange = look;
-  look();
-});
 return connection.localDescription.sdp;
 """
 FIREFOX_CONNECTS = """
@@ -201,6 +193,9 @@ return {received: stream.packetsReceived, lost: stream.packetsLost, energy: stre
 
 
 @pytest.mark.skipif(FIREFOX is None, reason="firefox-esr is not installed")
+@pytest.mark.skipif(
+    wire.host_addresses() == [wire.LOOPBACK], reason="Firefox uses no connection without a network card"
+)
 async def test_firefox_hears_without_being_asked_for_its_microphone(tmp_path: Path) -> None:
     async with ground() as here, firefox(str(FIREFOX), tmp_path) as browser:
         await here.speak("tone", Tone(440.0))
