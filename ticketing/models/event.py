@@ -6,7 +6,8 @@ from zoneinfo import ZoneInfo
 from django.conf import settings
 from django.contrib.auth.models import AnonymousUser
 from django.db import models
-from django.db.models import F, Min, Q, Value
+from django.db.models import Case, Count, F, Min, Q, Sum, Value, When
+from django.db.models.functions import Coalesce
 from django.urls import reverse
 from django.utils import formats
 from django.utils.translation import gettext_lazy as _
@@ -42,6 +43,14 @@ class EventQuerySet(models.QuerySet["Event"]):
         """Bring along what a card shows: the club, and the lowest price that is open."""
         cheapest = Min("ticket_types__price_minor", filter=Q(ticket_types__is_open=True))
         return self.select_related("club").annotate(price_from_minor=cheapest)
+
+    def with_sales(self) -> Self:
+        """Count what is sold, and out of how many seats: `seats` is None when a type has no limit."""
+        counted = self.annotate(
+            sold=Coalesce(Sum("ticket_types__sold"), 0),
+            unlimited=Count("ticket_types", filter=Q(ticket_types__capacity=None)),
+        )
+        return counted.annotate(seats=Case(When(unlimited=0, then=Sum("ticket_types__capacity"))))
 
 
 class Event(models.Model):
@@ -190,10 +199,10 @@ class TicketType(models.Model):
                 name="held_and_sold_fit_the_capacity",
                 condition=Q(capacity__isnull=True) | Q(capacity__gte=F("held") + F("sold")),
             ),
-            models.CheckConstraint(name="a_ticket_is_free_or_costs_something", condition=Q(price_minor__gte=0)),
             models.CheckConstraint(
-                name="seats_are_counted_from_zero", condition=Q(held__gte=0, sold__gte=0)
+                name="a_ticket_is_free_or_costs_something", condition=Q(price_minor__gte=0)
             ),
+            models.CheckConstraint(name="seats_are_counted_from_zero", condition=Q(held__gte=0, sold__gte=0)),
             models.CheckConstraint(name="unlimited_is_empty_not_zero", condition=~Q(capacity=0)),
             models.CheckConstraint(name="a_person_may_have_one_at_least", condition=Q(per_person__gte=1)),
             models.UniqueConstraint(fields=["event", "name"], name="one_ticket_type_of_a_name_per_event"),

@@ -2,6 +2,7 @@ import uuid
 from typing import ClassVar, Self
 
 from django.conf import settings
+from django.core import signing
 from django.db import models
 from django.db.models import Q
 from django.urls import reverse
@@ -10,6 +11,9 @@ from django.utils.translation import gettext_lazy as _
 from payments.models import Charge
 from payments.money import Money
 from ticketing.models.event import Event, TicketType
+
+# Links that pass a ticket on are signed and not kept: the database holds no key to a door.
+_passes = signing.Signer(salt="ticketing.pass", sep=".")
 
 
 class Order(models.Model):
@@ -24,7 +28,8 @@ class Order(models.Model):
 
     MOVES: ClassVar = {
         Status.HELD: {Status.PAID, Status.EXPIRED},
-        Status.EXPIRED: {Status.PAID, Status.TOO_LATE},  # paid too late: seated if a seat is free, else refunded
+        # Paid too late: seated if a seat is free, else refunded.
+        Status.EXPIRED: {Status.PAID, Status.TOO_LATE},
         Status.PAID: {Status.REFUNDED},
     }
 
@@ -53,11 +58,14 @@ class Order(models.Model):
                 name="a_bought_order_says_when", condition=~Q(status="paid") | Q(paid_at__isnull=False)
             ),
             models.CheckConstraint(
-                name="a_refunded_order_says_when", condition=~Q(status="refunded") | Q(refunded_at__isnull=False)
+                name="a_refunded_order_says_when",
+                condition=~Q(status="refunded") | Q(refunded_at__isnull=False),
             ),
             # It also lets one buyer's orders for one event come one after another: see sales.hold().
             models.UniqueConstraint(
-                fields=["buyer", "event"], name="one_held_order_per_buyer_and_event", condition=Q(status="held")
+                fields=["buyer", "event"],
+                name="one_held_order_per_buyer_and_event",
+                condition=Q(status="held"),
             ),
         ]
         indexes = [
@@ -91,6 +99,14 @@ class TicketQuerySet(models.QuerySet["Ticket"]):
     def living(self) -> Self:
         """Return those that take a seat: valid, or held for somebody who is paying."""
         return self.filter(status__in=[Ticket.Status.HELD, Ticket.Status.LIVE])
+
+    def passed_on_by(self, token: str) -> Self:
+        """Return the valid ticket that this link passes on, while nobody has taken it; or nothing."""
+        try:
+            pk, number = _passes.unsign(token).split("-")
+        except signing.BadSignature:
+            return self.none()
+        return self.live().filter(pk=uuid.UUID(pk), pass_number=int(number), holder=None)
 
 
 class Ticket(models.Model):
@@ -146,3 +162,8 @@ class Ticket(models.Model):
     @property
     def is_live(self) -> bool:
         return self.status == self.Status.LIVE
+
+    @property
+    def pass_path(self) -> str:
+        """Where a guest takes this ticket. Void once taken, and when `pass_number` moves on."""
+        return reverse("ticketing:claim", args=[_passes.sign(f"{self.pk.hex}-{self.pass_number}")])

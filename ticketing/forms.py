@@ -1,0 +1,280 @@
+"""What may be typed: a basket, an event, its ticket types, a reason."""
+
+from collections.abc import Sequence
+from datetime import datetime, timedelta
+from typing import Any
+from uuid import UUID
+from zoneinfo import ZoneInfo
+
+from django import forms
+from django.core.exceptions import ValidationError
+from django.utils.translation import gettext as _
+from django.utils.translation import gettext_lazy
+
+from accounts import timezones
+from clubs.models import Club
+from payments.money import SMALLEST_CHARGE, Money, NotAnAmount
+from ticketing import wall_clock
+from ticketing.models import Event, TicketType
+from ticketing.offers import Offer
+
+LONGEST = 12 * 60  # minutes an event may last
+FARTHEST = timedelta(days=2 * 365)
+MOST_SEATS = 1_000_000
+MOST_TYPES = 12
+MOST_PER_PERSON = 50
+
+
+class BasketForm(forms.Form):
+    """How many of which ticket type. `attempt` marks one showing of the page: a double click buys once."""
+
+    attempt = forms.UUIDField(required=False, widget=forms.HiddenInput)
+
+    def __init__(self, *args: Any, kinds: Sequence[TicketType], **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        self.kinds = kinds
+        for kind in kinds:
+            self.fields[self.name_of(kind)] = self._count_of(kind)
+
+    @staticmethod
+    def name_of(kind: TicketType) -> str:
+        return f"seats_{kind.pk.hex}"
+
+    @staticmethod
+    def _count_of(kind: TicketType) -> forms.IntegerField:
+        most = kind.per_person if kind.left is None else min(kind.per_person, kind.left)
+        words = _("Number of tickets: %(name)s") % {"name": kind.name}
+        widget = forms.NumberInput(
+            attrs={"class": "input input--number", "inputmode": "numeric", "aria-label": words}
+        )
+        return forms.IntegerField(
+            min_value=0, max_value=max(most, 0), required=False, label=kind.name, widget=widget
+        )
+
+    @property
+    def basket(self) -> dict[UUID, int]:
+        """What was asked for: only the types of which something was."""
+        counts = {kind.pk: self.cleaned_data.get(self.name_of(kind)) or 0 for kind in self.kinds}
+        return {pk: count for pk, count in counts.items() if count}
+
+
+class WallClockField(forms.Field):
+    """A date and time as a clock on the wall shows it, in no zone yet."""
+
+    widget = forms.DateTimeInput(attrs={"type": "datetime-local"}, format="%Y-%m-%dT%H:%M")
+    default_error_messages = {
+        "invalid": gettext_lazy("Choose a day and a time, like 4 December 2026, 20:00.")
+    }
+
+    def to_python(self, value: Any) -> datetime | None:
+        if value in self.empty_values:
+            return None
+        try:
+            shown = value if isinstance(value, datetime) else datetime.fromisoformat(str(value))
+        except ValueError as error:
+            raise ValidationError(self.error_messages["invalid"], code="invalid") from error
+        return shown.replace(tzinfo=None, second=0, microsecond=0)
+
+
+class EventForm(forms.Form):
+    """What an event says of itself. `cleaned_data["starts_at"]` is the moment that clock and zone name."""
+
+    title = forms.CharField(label=gettext_lazy("Title"), max_length=120)
+    description = forms.CharField(
+        label=gettext_lazy("What will be heard"),
+        max_length=8000,
+        required=False,
+        widget=forms.Textarea(attrs={"rows": 6}),
+    )
+    starts = WallClockField(label=gettext_lazy("Starts"))
+    timezone = forms.ChoiceField(
+        label=gettext_lazy("Time zone of the event"),
+        choices=timezones.choices,
+        help_text=gettext_lazy("Everybody also sees the start in their own time."),
+    )
+    minutes = forms.IntegerField(
+        label=gettext_lazy("Planned length in minutes"), min_value=5, max_value=LONGEST
+    )
+
+    def __init__(self, *args: Any, at: datetime, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        self.at = at
+
+    @classmethod
+    def blank(cls, *, club: Club, at: datetime) -> "EventForm":
+        """Return the form of a new event: in a week, at eight in the evening, in the club's zone."""
+        there = wall_clock.face(at=at + timedelta(days=7), zone=ZoneInfo(club.timezone))
+        starts = there.replace(hour=20, minute=0, second=0, microsecond=0)
+        return cls(at=at, initial={"starts": starts, "timezone": club.timezone, "minutes": 60})
+
+    @classmethod
+    def of(cls, event: Event, *, at: datetime, data: Any = None) -> "EventForm":
+        initial = {
+            "title": event.title,
+            "description": event.description,
+            "starts": wall_clock.face(at=event.starts_at, zone=event.zone),
+            "timezone": event.timezone,
+            "minutes": event.minutes,
+        }
+        return cls(data, at=at, initial=initial)
+
+    def clean(self) -> dict[str, Any]:
+        cleaned = self.cleaned_data
+        if "starts" in cleaned and "timezone" in cleaned:
+            cleaned["starts_at"] = self._moment(cleaned["starts"], ZoneInfo(cleaned["timezone"]))
+        return cleaned
+
+    def _moment(self, shown: datetime, zone: ZoneInfo) -> datetime | None:
+        try:
+            starts_at = wall_clock.moment(shown=shown, zone=zone)
+        except wall_clock.SkippedHour as skipped:
+            self.add_error("starts", _skipped_words(shown, zone, skipped.instead))
+            return None
+        except wall_clock.RepeatedHour:
+            self.add_error("starts", _repeated_words(shown, zone))
+            return None
+        if starts_at > self.at + FARTHEST:
+            self.add_error("starts", _("Choose a day within the next two years."))
+        return starts_at
+
+    @property
+    def billing(self) -> dict[str, Any]:
+        """What the trades take: title, description, starts_at, timezone, minutes."""
+        names = ("title", "description", "starts_at", "timezone", "minutes")
+        return {name: self.cleaned_data[name] for name in names}
+
+
+def _skipped_words(shown: datetime, zone: ZoneInfo, instead: datetime) -> str:
+    return _(
+        "That night the clocks in %(zone)s go forward, and no clock shows %(shown)s. "
+        "Choose %(instead)s or later."
+    ) % {"zone": _city(zone), "shown": f"{shown:%H:%M}", "instead": f"{instead:%H:%M}"}
+
+
+def _repeated_words(shown: datetime, zone: ZoneInfo) -> str:
+    return _(
+        "That night the clocks in %(zone)s go back, so %(shown)s comes twice and nobody could tell "
+        "which you mean. Choose another time."
+    ) % {"zone": _city(zone), "shown": f"{shown:%H:%M}"}
+
+
+def _city(zone: ZoneInfo) -> str:
+    return str(zone).rpartition("/")[2].replace("_", " ")
+
+
+class PriceField(forms.CharField):
+    """An amount in the currency of the event; empty is free."""
+
+    def __init__(self, *, currency: str, **kwargs: Any) -> None:
+        super().__init__(required=False, max_length=12, **kwargs)
+        self.currency = currency
+
+    def prepare_value(self, value: Any) -> Any:
+        return f"{value.major:f}" if isinstance(value, Money) else value
+
+    def clean(self, value: Any) -> Money:
+        text = super().clean(value)
+        try:
+            price = Money.parse(text, self.currency) if text else Money.zero(self.currency)
+        except NotAnAmount as error:
+            raise ValidationError(
+                _("Write the amount in figures, like 12.50; leave it empty for free.")
+            ) from error
+        smallest = Money(SMALLEST_CHARGE[self.currency], self.currency)
+        if price.minor < 0 or 0 < price.minor < smallest.minor:
+            raise ValidationError(
+                _("Cards can be charged %(amount)s or more. Free is fine.") % {"amount": smallest}
+            )
+        return price
+
+    def has_changed(self, initial: Any, data: Any) -> bool:
+        return super().has_changed(self.prepare_value(initial), data)
+
+
+class OfferForm(forms.Form):
+    pk = forms.UUIDField(required=False, widget=forms.HiddenInput)
+    name = forms.CharField(label=gettext_lazy("Name"), max_length=60)
+    capacity = forms.IntegerField(
+        label=gettext_lazy("How many"),
+        min_value=1,
+        max_value=MOST_SEATS,
+        required=False,
+        help_text=gettext_lazy("Empty: as many as come."),
+    )
+    per_person = forms.IntegerField(
+        label=gettext_lazy("At most per person"), min_value=1, max_value=MOST_PER_PERSON, initial=6
+    )
+    members_only = forms.BooleanField(label=gettext_lazy("For members only"), required=False)
+    is_open = forms.BooleanField(label=gettext_lazy("On sale"), required=False, initial=True)
+
+    def __init__(self, *args: Any, currency: str, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        self.fields["price"] = PriceField(
+            currency=currency,
+            label=_("Price in %(currency)s") % {"currency": currency},
+            help_text=_("Empty: free."),
+            widget=forms.TextInput(attrs={"inputmode": "decimal"}),
+        )
+        self.order_fields(["pk", "name", "price", "capacity", "per_person", "members_only", "is_open"])
+
+    @property
+    def offer(self) -> Offer:
+        names = ("pk", "name", "price", "capacity", "per_person", "members_only", "is_open")
+        return Offer(**{name: self.cleaned_data[name] for name in names})
+
+
+class BaseOfferFormSet(forms.BaseFormSet[OfferForm]):
+    """The ticket types of an event, in their order. A row marked for removal or left empty does not count."""
+
+    @property
+    def offers(self) -> list[Offer]:
+        return [form.offer for form in self._kept()]
+
+    def clean(self) -> None:
+        if any(self.errors):
+            return
+        names = [form.cleaned_data["name"].casefold() for form in self._kept()]
+        if not names:
+            raise ValidationError(_("Offer one ticket type at least. A free one is fine."))
+        if len(set(names)) < len(names):
+            raise ValidationError(_("Two ticket types have the same name. Give each its own."))
+
+    def form_of(self, ticket_type: TicketType) -> OfferForm | None:
+        """Return the row of this ticket type, to write an error beside it."""
+        rows = (form for form in self.forms if form.cleaned_data.get("pk") == ticket_type.pk)
+        return next(rows, None)
+
+    def _kept(self) -> list[OfferForm]:
+        return [
+            form for form in self.forms if form.cleaned_data.get("name") and form not in self.deleted_forms
+        ]
+
+
+OfferFormSet = forms.formset_factory(
+    OfferForm,
+    formset=BaseOfferFormSet,
+    extra=0,
+    min_num=1,
+    max_num=MOST_TYPES,
+    validate_max=True,
+    can_delete=True,
+)
+
+
+def offers_of(event: Event, *, data: Any = None) -> BaseOfferFormSet:
+    """Return the editor of an event's ticket types."""
+    columns = ("pk", "name", "price", "capacity", "per_person", "members_only", "is_open")
+    rows = [{name: getattr(kind, name) for name in columns} for kind in event.ticket_types.all()]
+    return blank_offers(event.currency, data=data, initial=rows)
+
+
+def blank_offers(currency: str, *, data: Any = None, initial: Any = None) -> BaseOfferFormSet:
+    return OfferFormSet(data, prefix="offers", initial=initial, form_kwargs={"currency": currency})
+
+
+class ReasonForm(forms.Form):
+    """Why money is given back, in words that the buyers read."""
+
+    reason = forms.CharField(
+        label=gettext_lazy("Why"), max_length=200, help_text=gettext_lazy("The buyer is told this.")
+    )

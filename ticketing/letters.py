@@ -1,0 +1,83 @@
+"""What buyers and guests are told by e-mail. Each letter has a key, so one cause makes one letter.
+
+All in the caller's transaction: the letter is owed exactly if the thing happened.
+"""
+
+from datetime import datetime
+from typing import Any
+
+from django.urls import reverse
+
+from accounts import links, mail
+from accounts.models import User
+from payments.models import Refund
+from payments.money import Money
+from ticketing.models import Event, Order, Ticket
+
+
+def order_paid(*, order: Order, at: datetime) -> None:
+    """Write the one letter of a purchase: the way into the room, and the links for friends."""
+    tickets = list(order.tickets.select_related("ticket_type", "event").order_by("created_at", "id"))
+    own = [ticket for ticket in tickets if ticket.holder_id == order.buyer_id]
+    for_friends = [
+        {"name": ticket.ticket_type.name, "url": links.absolute(ticket.pass_path)}
+        for ticket in tickets
+        if ticket.holder_id is None
+    ]
+    _write(
+        f"order-paid-{order.pk}",
+        order.buyer,
+        "order_paid",
+        order.event,
+        at,
+        order=order,
+        own=own,
+        for_friends=for_friends,
+    )
+
+
+def paid_too_late(*, order: Order, at: datetime) -> None:
+    _write(f"order-too-late-{order.pk}", order.buyer, "paid_too_late", order.event, at, order=order)
+
+
+def refunded(*, order: Order, refund: Refund | None, reason: str, at: datetime) -> None:
+    """Tell the buyer that the tickets ended; without a refund they had cost nothing."""
+    key = f"order-refunded-{order.pk}"
+    _write(key, order.buyer, "refunded", order.event, at, order=order, amount=_amount(refund), reason=reason)
+
+
+def called_off(*, order: Order, refund: Refund | None, reason: str, at: datetime) -> None:
+    """Tell the buyer that the event is off, and what comes back."""
+    key = f"event-called-off-{order.pk}"
+    _write(
+        key, order.buyer, "called_off", order.event, at, order=order, amount=_amount(refund), reason=reason
+    )
+
+
+def _amount(refund: Refund | None) -> Money | None:
+    return refund.amount if refund else None
+
+
+def guest_lost_ticket(*, ticket: Ticket, at: datetime) -> None:
+    """Tell somebody who was given a ticket that it is no longer valid."""
+    assert ticket.holder is not None, "a ticket nobody took has nobody to write to"  # noqa: S101 -- only a bug
+    _write(f"ticket-lost-{ticket.pk}", ticket.holder, "guest_lost_ticket", ticket.event, at)
+
+
+def ticket_taken(*, ticket: Ticket, at: datetime) -> None:
+    """Tell the guest who took a passed-on ticket the way in."""
+    assert ticket.holder is not None, "somebody took it"  # noqa: S101 -- only a bug
+    _write(f"ticket-taken-{ticket.pk}", ticket.holder, "ticket_taken", ticket.event, at, ticket=ticket)
+
+
+def _write(key: str, to: User, template: str, event: Event, at: datetime, **more: Any) -> None:
+    order: Order | None = more.get("order")
+    context = {
+        "event": event,
+        "event_url": links.absolute(event.get_absolute_url()),
+        "room_url": links.absolute(reverse("rooms:room", args=[event.slug])),
+        "order_url": links.absolute(order.get_absolute_url()) if order else "",
+        "to": to,
+        **more,
+    }
+    mail.write(key=key, to=to.email, template=f"ticketing/mail/{template}", context=context, at=at)

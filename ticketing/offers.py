@@ -1,0 +1,94 @@
+"""What tickets an event offers: put up, changed, taken off sale."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from uuid import UUID
+
+from django.db import transaction
+
+from payments.money import SMALLEST_CHARGE, Money
+from ticketing.models import Event, TicketType
+
+
+@dataclass(frozen=True, kw_only=True)
+class Offer:
+    """What is to be said of one ticket type; `pk` names the one it changes. No capacity: as many as come."""
+
+    name: str
+    price: Money
+    capacity: int | None = None
+    members_only: bool = False
+    per_person: int = 6
+    is_open: bool = True
+    pk: UUID | None = None
+
+
+class TooCheap(Exception):
+    """A price below what a card can be charged. Free is fine."""
+
+
+class FewerThanTaken(Exception):
+    """More seats are held or sold than the new capacity has."""
+
+    def __init__(self, ticket_type: TicketType) -> None:
+        super().__init__(f"{ticket_type.taken} seats of {ticket_type.pk} are taken.")
+        self.ticket_type = ticket_type
+
+
+class NotOfThisEvent(Exception):
+    """An offer names a ticket type that the event does not have."""
+
+
+@transaction.atomic
+def put_up(*, event: Event, offers: Sequence[Offer]) -> list[TicketType]:
+    """Make these the event's ticket types, in this order. What is left out goes, or off sale once asked for.
+
+    Raise TooCheap, FewerThanTaken, NotOfThisEvent.
+    """
+    known = {row.pk: row for row in TicketType.objects.select_for_update().filter(event=event).order_by("id")}
+    kept = {offer.pk for offer in offers if offer.pk}
+    if not kept <= known.keys():
+        raise NotOfThisEvent
+    _withdraw([row for pk, row in known.items() if pk not in kept])
+    return [
+        _write(known[offer.pk] if offer.pk else TicketType(event=event), offer, place)
+        for place, offer in enumerate(offers)
+    ]
+
+
+def close(*, event: Event) -> None:
+    """Take everything off sale, in the caller's transaction: nobody can hold a seat any more."""
+    for row in TicketType.objects.select_for_update().filter(event=event, is_open=True).order_by("id"):
+        TicketType.objects.filter(pk=row.pk).update(is_open=False)
+
+
+def _withdraw(rows: Sequence[TicketType]) -> None:
+    for row in rows:
+        if row.tickets.exists():
+            TicketType.objects.filter(pk=row.pk).update(is_open=False)
+        else:
+            row.delete()
+
+
+def _write(row: TicketType, offer: Offer, place: int) -> TicketType:
+    if 0 < offer.price.minor < SMALLEST_CHARGE[offer.price.currency]:
+        raise TooCheap
+    if offer.capacity is not None and offer.capacity < row.taken:
+        raise FewerThanTaken(row)
+    row.name, row.position = offer.name, place
+    row.price_minor, row.currency = offer.price.minor, offer.price.currency
+    row.capacity, row.per_person = offer.capacity, offer.per_person
+    row.members_only, row.is_open = offer.members_only, offer.is_open
+    # Never the counts: those belong to seats.py alone.
+    columns = [
+        "name",
+        "position",
+        "price_minor",
+        "currency",
+        "capacity",
+        "per_person",
+        "members_only",
+        "is_open",
+    ]
+    row.save(update_fields=None if row._state.adding else columns)  # noqa: SLF001 -- Django's own word for a new row
+    return row

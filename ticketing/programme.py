@@ -1,0 +1,173 @@
+"""The programme of a club: events drafted, published, live, ended; and when their money is the creator's."""
+
+import secrets
+from datetime import datetime, timedelta
+from uuid import UUID
+
+from django.db import transaction
+from django.db.models import F, Value
+from django.utils.text import slugify
+
+from accounts import audit
+from accounts.models import User
+from clubs.models import Club
+from payments import payouts
+from payments.models import Charge
+from payments.states import WrongState, move
+from ticketing import offers
+from ticketing.models import Event, Order, TicketType
+
+SLUG_LETTERS = "abcdefghjkmnpqrstuvwxyz23456789"
+MISSED_AFTER = timedelta(hours=12)  # nobody opened the doors until so long after the planned end
+AT_ONCE = 200
+
+
+class AlreadyPast(Exception):
+    """The event would start before now."""
+
+
+class NothingToSell(Exception):
+    """An event is published with one ticket type on sale at least."""
+
+
+class TimeIsPromised(Exception):
+    """Tickets are held or sold for this start: it is not moved under those who bought them."""
+
+
+class ProgrammeIsClosed(Exception):
+    """The event is over or called off, and stays as it was."""
+
+
+class MoneyGoesBack(Exception):
+    """The buyers of this event are given their money back, so nothing of it is released."""
+
+
+def draft(
+    *,
+    club: Club,
+    by: User,
+    title: str,
+    description: str,
+    starts_at: datetime,
+    timezone: str,
+    minutes: int,
+    at: datetime,
+) -> Event:
+    """Return a new event that only the club's officers see."""
+    return Event.objects.create(
+        club=club,
+        slug=_slug(title),
+        title=title,
+        description=description,
+        starts_at=starts_at,
+        timezone=timezone,
+        minutes=minutes,
+        currency=club.currency,
+        created_by=by,
+        created_at=at,
+    )
+
+
+def _slug(title: str) -> str:
+    ending = "".join(secrets.choice(SLUG_LETTERS) for _ in range(6))
+    return "-".join(part for part in (slugify(title)[:80].strip("-"), ending) if part)
+
+
+@transaction.atomic
+def revise(
+    *, event: Event, title: str, description: str, starts_at: datetime, timezone: str, minutes: int
+) -> Event:
+    """Change what an event says of itself. Its address stays, so that links that were sent go on working.
+
+    Raise ProgrammeIsClosed, or TimeIsPromised when the start would move although tickets are held or sold.
+    """
+    event.refresh_from_db(from_queryset=Event.objects.select_for_update(no_key=True))
+    if event.status in {Event.Status.ENDED, Event.Status.CANCELLED}:
+        raise ProgrammeIsClosed
+    if starts_at != event.starts_at and _is_taken(event):
+        raise TimeIsPromised
+    event.title, event.description, event.minutes = title, description, minutes
+    event.starts_at, event.timezone = starts_at, timezone
+    event.save(update_fields=["title", "description", "minutes", "starts_at", "timezone"])
+    return event
+
+
+def _is_taken(event: Event) -> bool:
+    # Locked, so that nobody buys for the old start while it moves.
+    kinds = TicketType.objects.select_for_update(no_key=True).filter(event=event).order_by("id")
+    return any(kind.taken for kind in kinds)
+
+
+@transaction.atomic
+def publish(*, event: Event, by: User, at: datetime) -> Event:
+    """Put a draft on sale. Raise AlreadyPast, NothingToSell, WrongState."""
+    if event.starts_at <= at:
+        raise AlreadyPast
+    if not event.ticket_types.filter(is_open=True).exists():
+        raise NothingToSell
+    move(event, Event.Status.PUBLISHED, published_at=at)
+    audit.record(actor=by, verb="event-published", subject=event, at=at)
+    return event
+
+
+def go_live(*, event: Event, at: datetime) -> Event:
+    """Tell that the doors are open. Raise WrongState."""
+    del at  # the room's own facts say when
+    return move(event, Event.Status.LIVE)
+
+
+@transaction.atomic
+def end(*, event: Event, at: datetime) -> Event:
+    """Tell that it is over: nothing is sold any more. Raise WrongState."""
+    move(event, Event.Status.ENDED, ended_at=at)
+    offers.close(event=event)
+    return event
+
+
+def end_missed(*, at: datetime) -> int:
+    """End what nobody ever opened, as not delivered; return how many events that were."""
+    length = F("minutes") * Value(timedelta(minutes=1))
+    missed = Event.objects.filter(
+        status=Event.Status.PUBLISHED, starts_at__lt=Value(at - MISSED_AFTER) - length
+    ).order_by("starts_at")[:AT_ONCE]
+    ended = 0
+    for event in missed:
+        try:
+            with transaction.atomic():
+                end(event=event, at=at)
+                set_delivery(event=event, delivery=Event.Delivery.NOT_DELIVERED, at=at)
+        except WrongState:
+            continue  # the host came after all
+        ended += 1
+    return ended
+
+
+def set_delivery(*, event: Event, delivery: Event.Delivery, at: datetime) -> bool:
+    """Write down whether the evening took place, once; False if that was known before."""
+    unknown = Event.objects.filter(pk=event.pk, delivery=Event.Delivery.UNKNOWN)
+    is_news = bool(unknown.update(delivery=delivery))
+    if is_news:
+        event.delivery = delivery
+        audit.record(actor=None, verb=f"event-{delivery}", subject=event, at=at)
+    return is_news
+
+
+def release_money(*, event: Event, at: datetime) -> None:
+    """Make what was paid for this event available to the creator. Again and again does no harm.
+
+    Each charge is released in a transaction of its own, so one evening of thousands holds no lock for long.
+    Raise MoneyGoesBack.
+    """
+    if Event.objects.filter(pk=event.pk, refunding_since__isnull=False).exists():
+        raise MoneyGoesBack
+    last = UUID(int=0)
+    while batch := _unreleased(event, after=last):
+        for charge in batch:
+            payouts.release(charge=charge, at=at)
+        last = batch[-1].pk
+    Event.objects.filter(pk=event.pk, money_released_at=None).update(money_released_at=at)
+
+
+def _unreleased(event: Event, *, after: UUID) -> list[Charge]:
+    paid = Charge.objects.filter(order__event=event, order__status=Order.Status.PAID, released_at=None)
+    return list(paid.filter(pk__gt=after).order_by("pk")[:AT_ONCE])

@@ -1,0 +1,259 @@
+"""What fans see: an event, their order, their tickets, a ticket somebody passes on to them."""
+
+from contextlib import suppress
+from typing import cast
+from urllib.parse import urlencode
+from uuid import UUID, uuid4
+
+from django.contrib import messages
+from django.contrib.auth.decorators import login_required
+from django.core.cache import cache
+from django.core.paginator import Paginator
+from django.http import HttpRequest, HttpResponse
+from django.shortcuts import get_object_or_404, redirect, render
+from django.urls import reverse
+from django.utils.timezone import now
+from django.utils.translation import gettext as _
+from django.utils.translation import ngettext
+from django.views.decorators.cache import never_cache
+from django.views.decorators.http import require_GET, require_http_methods, require_POST
+
+from accounts.models import User
+from clubs import memberships, officers
+from payments.stripe_gateway import StripeRefused, StripeUnavailable
+from ticketing import entitlement, passing, sales
+from ticketing.forms import BasketForm
+from ticketing.models import Event, Order, Ticket, TicketType
+
+PER_PAGE = 20
+COMING_SHOWN = 12
+ASK_AGAIN_AFTER = 6  # seconds between two questions to Stripe about one order that a buyer waits for
+
+
+@never_cache
+@require_GET
+def event(request: HttpRequest, slug: str) -> HttpResponse:
+    found = get_object_or_404(Event.objects.visible_to(request.user).select_related("club"), slug=slug)
+    kinds = list(found.ticket_types.filter(is_open=True))
+    wanted = {name: value for name, value in request.GET.items() if name.startswith("seats_")}
+    form = BasketForm(kinds=kinds, initial={"attempt": uuid4(), **(wanted or _one_of_the_only(kinds))})
+    return _event_page(request, found, form)
+
+
+def _one_of_the_only(kinds: list[TicketType]) -> dict[str, int]:
+    return {BasketForm.name_of(kind): 1 for kind in kinds if len(kinds) == 1 and not kind.is_sold_out}
+
+
+def _event_page(request: HttpRequest, found: Event, form: BasketForm, *, status: int = 200) -> HttpResponse:
+    user, at = request.user, now()
+    members_only = any(kind.members_only for kind in form.kinds)
+    is_member = members_only and user.is_authenticated and memberships.is_member(user, found.club, at)
+    context = {
+        "event": found,
+        "form": form,
+        "offers": [(kind, form[BasketForm.name_of(kind)]) for kind in form.kinds],
+        "sells": found.sells(at=at),
+        "is_member": is_member,
+        "ticket": entitlement.holds_ticket(user, found),
+        "order": entitlement.order_under_way(user, found),
+        "powers": officers.powers(user, found.club),
+    }
+    return render(request, "ticketing/event.html", context, status=status)
+
+
+@require_POST
+def buy(request: HttpRequest, slug: str) -> HttpResponse:
+    found = get_object_or_404(Event.objects.visible_to(request.user).select_related("club"), slug=slug)
+    form = BasketForm(request.POST, kinds=list(found.ticket_types.filter(is_open=True)))
+    if not request.user.is_authenticated:
+        return _sign_up_first(request, found)
+    if not form.is_valid():
+        return _event_page(request, found, form, status=422)
+    try:
+        placed = sales.place(
+            buyer=_user(request),
+            event=found,
+            basket=form.basket,
+            attempt=form.cleaned_data["attempt"],
+            at=now(),
+        )
+    except StripeUnavailable:
+        messages.error(request, _("The payment service does not answer just now. Try again in a minute."))
+        return redirect(found)
+    except _REFUSALS as refusal:
+        form.add_error(None, _refusal_words(refusal))
+        return _event_page(request, found, form, status=409)
+    return redirect(placed) if placed.is_paid else _to_checkout(request, placed)
+
+
+_REFUSALS = (sales.EmptyBasket, sales.NotOnSale, sales.SoldOut, sales.TooMany, sales.MembersOnly)
+
+
+def _refusal_words(refusal: Exception) -> str:
+    match refusal:
+        case sales.EmptyBasket():
+            return _("Choose how many tickets you would like.")
+        case sales.SoldOut(ticket_type=kind) if kind.left:
+            words = ngettext("Only %(left)s %(name)s is left.", "Only %(left)s %(name)s are left.", kind.left)
+            return words % {"left": kind.left, "name": kind.name}
+        case sales.SoldOut(ticket_type=kind):
+            return _("%(name)s has just sold out. If somebody does not pay, it comes back.") % {
+                "name": kind.name
+            }
+        case sales.TooMany(ticket_type=kind):
+            words = _("One person may have %(most)s of %(name)s, over all orders.")
+            return words % {"most": kind.per_person, "name": kind.name}
+        case sales.MembersOnly():
+            return _("This ticket is for members of the club. Join the club first.")
+        case _:
+            return _("Tickets for this event are not on sale any more.")
+
+
+def _sign_up_first(request: HttpRequest, found: Event) -> HttpResponse:
+    """Lead to the sign-up (which leads on to the sign-in), and back to the event with the basket kept."""
+    basket = {name: value for name, value in request.POST.items() if name.startswith("seats_") and value}
+    back = f"{found.get_absolute_url()}?{urlencode(basket)}" if basket else found.get_absolute_url()
+    return redirect(f"{reverse('account_signup')}?{urlencode({'next': back})}")
+
+
+def _to_checkout(request: HttpRequest, placed: Order) -> HttpResponse:
+    try:
+        return redirect(sales.start_checkout(order=placed, at=now()))
+    except sales.HoldIsOver:
+        messages.warning(request, _("The time to pay is over. Choose your tickets again."))
+        return redirect(placed.event)
+    except (StripeUnavailable, StripeRefused):
+        messages.error(
+            request,
+            _("The payment service does not answer just now. Your tickets stay held; try again in a minute."),
+        )
+        return redirect(placed)
+
+
+@require_GET
+def club_events(request: HttpRequest, club_slug: str) -> HttpResponse:
+    """Show what is live and what comes of one club: a part that the club's page loads."""
+    of_club = Event.objects.filter(club__slug=club_slug)
+    events = [*of_club.live()[:COMING_SHOWN], *of_club.coming(now())[:COMING_SHOWN]]
+    return render(request, "ticketing/parts/club_events.html", {"events": events})
+
+
+@never_cache
+@login_required
+@require_GET
+def order(request: HttpRequest, pk: UUID) -> HttpResponse:
+    return render(request, "ticketing/order.html", _order_context(request, _own_order(request, pk)))
+
+
+@never_cache
+@login_required
+@require_GET
+def order_state(request: HttpRequest, pk: UUID) -> HttpResponse:
+    """Show where an order stands: the part of the order page that asks again until it is settled."""
+    found = _own_order(request, pk)
+    waits = found.is_held and request.GET.get("back") == "paid"
+    if waits and cache.add(f"order-asked-{pk}", "1", timeout=ASK_AGAIN_AFTER):
+        with suppress(StripeUnavailable):
+            sales.look_again(order=found, at=now())
+        found = _own_order(request, pk)
+    return render(request, "ticketing/parts/order_state.html", _order_context(request, found))
+
+
+def _own_order(request: HttpRequest, pk: UUID) -> Order:
+    own = Order.objects.filter(buyer=_user(request)).select_related("event__club", "charge")
+    return get_object_or_404(own, pk=pk)
+
+
+def _order_context(request: HttpRequest, found: Order) -> dict[str, object]:
+    tickets = list(found.tickets.select_related("ticket_type", "holder").order_by("created_at", "id"))
+    return {
+        "order": found,
+        "event": found.event,
+        "own": [ticket for ticket in tickets if ticket.holder_id == found.buyer_id],
+        "for_friends": [ticket for ticket in tickets if ticket.holder_id != found.buyer_id],
+        "tickets": tickets,
+        "back": request.GET.get("back", ""),
+        "may_pay": found.is_held and found.held_until > now(),
+        "base_url": request.build_absolute_uri("/").rstrip("/"),
+    }
+
+
+@login_required
+@require_POST
+def pay(request: HttpRequest, pk: UUID) -> HttpResponse:
+    return _to_checkout(request, _own_order(request, pk))
+
+
+@login_required
+@require_POST
+def let_go(request: HttpRequest, pk: UUID) -> HttpResponse:
+    try:
+        found = sales.let_go(order=_own_order(request, pk), at=now())
+    except StripeUnavailable:
+        messages.error(request, _("The payment service does not answer just now. Try again in a minute."))
+        return redirect("ticketing:order", pk)
+    if found.is_paid:
+        messages.info(request, _("Your payment had just come in, so the tickets are yours."))
+        return redirect(found)
+    messages.info(request, _("Your order was let go. Nothing was charged."))
+    return redirect(found.event)
+
+
+@never_cache
+@login_required
+@require_GET
+def my_tickets(request: HttpRequest) -> HttpResponse:
+    user, at = _user(request), now()
+    mine = Ticket.objects.live().filter(holder=user).select_related("event__club", "ticket_type", "order")
+    over = [Event.Status.ENDED, Event.Status.CANCELLED]
+    orders = Order.objects.filter(buyer=user).select_related("event").order_by("-placed_at", "-id")
+    context = {
+        "coming": mine.exclude(event__status__in=over).order_by("event__starts_at", "id")[: PER_PAGE * 5],
+        "past": mine.filter(event__status__in=over).order_by("-event__starts_at", "id")[:PER_PAGE],
+        "orders": Paginator(orders, PER_PAGE).get_page(request.GET.get("page")),
+        "at": at,
+    }
+    return render(request, "ticketing/my_tickets.html", context)
+
+
+@login_required
+@require_POST
+def new_link(request: HttpRequest, pk: UUID) -> HttpResponse:
+    """Make the link void that passes a ticket on, and another one valid."""
+    ticket = get_object_or_404(Ticket.objects.select_related("order"), pk=pk, order__buyer=_user(request))
+    try:
+        passing.renew(ticket=ticket)
+    except passing.LinkIsVoid:
+        messages.warning(request, _("This ticket was taken already, so its link leads nowhere any more."))
+    else:
+        messages.success(request, _("The old link is void. Send the new one."))
+    return redirect(ticket.order)
+
+
+@never_cache
+@require_http_methods(["GET", "POST"])
+def claim(request: HttpRequest, token: str) -> HttpResponse:
+    """Let a guest take a ticket that a buyer passes on."""
+    try:
+        ticket = passing.read(token=token)
+    except passing.LinkIsVoid:
+        return render(request, "ticketing/claim_void.html", status=410)
+    context = {
+        "ticket": ticket,
+        "event": ticket.event,
+        "has_one": entitlement.holds_ticket(request.user, ticket.event),
+    }
+    if request.method == "GET" or not request.user.is_authenticated:
+        return render(request, "ticketing/claim.html", context)
+    try:
+        passing.take(ticket=ticket, by=_user(request), at=now())
+    except passing.LinkIsVoid:
+        return render(request, "ticketing/claim_void.html", status=410)
+    except passing.HasTicket:
+        return render(request, "ticketing/claim.html", {**context, "has_one": True}, status=409)
+    messages.success(request, _("The ticket is yours."))
+    return redirect("ticketing:my_tickets")
+
+
+def _user(request: HttpRequest) -> User:
+    return cast("User", request.user)
