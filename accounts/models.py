@@ -96,7 +96,9 @@ class AuditEntry(models.Model):
 
 class LetterQuerySet(models.QuerySet["Letter"]):
     def due(self, at: datetime) -> Self:
-        return self.filter(status=Letter.Status.WAITING, next_attempt_at__lte=at).order_by("next_attempt_at", "id")
+        return self.filter(status=Letter.Status.WAITING, next_attempt_at__lte=at).order_by(
+            "next_attempt_at", "id"
+        )
 
 
 class Letter(models.Model):
@@ -131,6 +133,8 @@ class Letter(models.Model):
         ]
         indexes = [
             models.Index(
-                fields=["next_attempt_at"], name="letters_to_send", condition=Q(status__in=["waiting", "sending"])
+                fields=["next_attempt_at"],
+                name="letters_to_send",
+                condition=Q(status__in=["waiting", "sending"]),
             )
         ]

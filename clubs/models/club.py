@@ -3,6 +3,7 @@ import uuid
 from django.conf import settings
 from django.db import models
 from django.db.models.functions import Lower
+from django.urls import reverse
 from django.utils.translation import gettext_lazy as _
 
 from payments.models import Payee
@@ -27,6 +28,9 @@ class Club(models.Model):
     def __str__(self) -> str:
         return self.name
 
+    def get_absolute_url(self) -> str:
+        return reverse("clubs:club", args=[self.slug])
+
 
 class Officer(models.Model):
     """A person with a task in a club. What each may do is told in clubs/officers.py."""
@@ -50,7 +54,7 @@ class Officer(models.Model):
 
 
 class Invitation(models.Model):
-    """A link that makes whoever opens it an officer, once, until it expires. Only a hash of it is kept."""
+    """A link that makes whoever accepts it an officer, once, until it expires. Only a hash of it is kept."""
 
     id = models.UUIDField(primary_key=True, default=uuid.uuid4, editable=False)
     club = models.ForeignKey(Club, on_delete=models.CASCADE, related_name="invitations")

@@ -1,5 +1,6 @@
 import uuid
-from typing import ClassVar
+from datetime import datetime, timedelta
+from typing import ClassVar, Self
 
 from django.conf import settings
 from django.db import models
@@ -10,9 +11,13 @@ from clubs.models.club import Club
 from payments.models import Subscription
 from payments.money import Money
 
+# Stripe draws up an invoice when the month is over and collects it an hour or more later. Nobody is shut out
+# meanwhile, unless they cancelled.
+RENEWAL_GRACE = timedelta(days=1)
+
 
 class Plan(models.Model):
-    """What a month of membership costs. One plan per club is open at a time; members keep the one they took."""
+    """What a month of membership costs. A club has one open plan at a time; members keep theirs."""
 
     id = models.UUIDField(primary_key=True, default=uuid.uuid4, editable=False)
     club = models.ForeignKey(Club, on_delete=models.PROTECT, related_name="plans")
@@ -34,6 +39,17 @@ class Plan(models.Model):
     @property
     def price(self) -> Money:
         return Money(self.price_minor, self.currency)
+
+
+class MembershipQuerySet(models.QuerySet["Membership"]):
+    def running(self) -> Self:
+        """Memberships that wait for their first payment, or were paid and are not over."""
+        return self.filter(status__in=[Membership.Status.ASKED, Membership.Status.ACTIVE])
+
+    def holding(self, at: datetime) -> Self:
+        """Memberships that make somebody a member at this moment."""
+        paid = Q(paid_until__gt=at) | Q(ends_at_period_end=False, paid_until__gt=at - RENEWAL_GRACE)
+        return self.filter(paid, status=Membership.Status.ACTIVE)
 
 
 class Membership(models.Model):
@@ -61,6 +77,8 @@ class Membership(models.Model):
     ends_at_period_end = models.BooleanField(default=False)
     created_at = models.DateTimeField()
     ended_at = models.DateTimeField(null=True, blank=True)
+
+    objects: ClassVar[MembershipQuerySet] = MembershipQuerySet.as_manager()  # type: ignore[assignment]
 
     class Meta:
         constraints = [

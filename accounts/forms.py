@@ -1,0 +1,159 @@
+"""What may be typed about oneself. allauth's forms lose their placeholders: every field has its label."""
+
+from typing import Any, cast
+
+from allauth.account import forms as allauth
+from allauth.core.exceptions import ImmediateHttpResponse
+from django import forms
+from django.conf import settings
+from django.contrib import messages
+from django.db import IntegrityError, transaction
+from django.http import HttpRequest, HttpResponse
+from django.shortcuts import redirect
+from django.utils.translation import gettext_lazy as _
+
+from accounts import timezones
+from accounts.models import User
+
+
+class PlainWords(forms.Form):
+    """Words of ours on the fields of allauth's forms."""
+
+    LABELS = {
+        "email": _("E-mail address"),
+        "login": _("E-mail address"),
+        "code": _("Code"),
+        "oldpassword": _("Current password"),
+        "password2": _("The same password again"),
+        "name": _("Name"),
+    }
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        for name, field in self.fields.items():
+            field.widget.attrs.pop("placeholder", None)
+            field.label = self.LABELS.get(name, field.label)
+
+
+class LoginForm(PlainWords, allauth.LoginForm):  # type: ignore[misc]  # allauth publishes no types
+    pass
+
+
+class SignupForm(PlainWords, allauth.SignupForm):  # type: ignore[misc]  # the same
+    name = forms.CharField(
+        required=False,
+        max_length=60,
+        help_text=_("Shown to others in a room. Without one they see your handle."),
+    )
+    timezone = forms.CharField(required=False, widget=forms.HiddenInput(attrs={"data-guess-zone": True}))
+    field_order = ["email", "username", "name", "password1", "timezone"]
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        self.fields["username"].label = _("Handle")
+        self.fields["username"].help_text = _(
+            "2 to 30 letters, figures and underscores. It is yours alone, and stays as you write it now."
+        )
+        self.fields["username"].widget.attrs.update(autocapitalize="none", spellcheck="false")
+        self.fields["password1"].help_text = _(
+            "At least 10 characters. Leave it empty to sign in with a code by e-mail each time."
+        )
+
+    def clean_timezone(self) -> str:
+        """Return the browser's guess if it is one that we know; it is no reason to refuse anybody."""
+        zone = str(self.cleaned_data["timezone"])
+        return zone if zone in timezones.known() else ""
+
+    def try_save(self, request: HttpRequest) -> tuple[User | None, HttpResponse | None]:
+        """Save as allauth does. Of two people who take one handle at the same moment one is asked again."""
+        try:
+            with transaction.atomic():
+                return cast("tuple[User | None, HttpResponse | None]", super().try_save(request))
+        except IntegrityError:
+            messages.error(request, _("Somebody took that handle just now. Choose another one."))
+            raise ImmediateHttpResponse(redirect("account_signup")) from None
+
+    def signup(self, _request: HttpRequest, user: User) -> None:
+        """Keep what allauth does not know about."""
+        user.name = self.cleaned_data["name"]
+        user.timezone = self.cleaned_data["timezone"]
+        user.save(update_fields=["name", "timezone"])
+
+
+class RequestLoginCodeForm(PlainWords, allauth.RequestLoginCodeForm):  # type: ignore[misc]  # the same
+    pass
+
+
+class ConfirmLoginCodeForm(PlainWords, allauth.ConfirmLoginCodeForm):  # type: ignore[misc]  # the same
+    pass
+
+
+class ConfirmEmailVerificationCodeForm(PlainWords, allauth.ConfirmEmailVerificationCodeForm):  # type: ignore[misc]  # the same
+    pass
+
+
+class ChangeEmailForm(PlainWords, allauth.ChangeEmailForm):  # type: ignore[misc]  # the same
+    pass
+
+
+class AddEmailForm(PlainWords, allauth.AddEmailForm):  # type: ignore[misc]  # the same
+    pass
+
+
+class ResetPasswordForm(PlainWords, allauth.ResetPasswordForm):  # type: ignore[misc]  # the same
+    pass
+
+
+class ResetPasswordKeyForm(PlainWords, allauth.ResetPasswordKeyForm):  # type: ignore[misc]  # the same
+    pass
+
+
+class ChangePasswordForm(PlainWords, allauth.ChangePasswordForm):  # type: ignore[misc]  # the same
+    pass
+
+
+class SetPasswordForm(PlainWords, allauth.SetPasswordForm):  # type: ignore[misc]  # the same
+    pass
+
+
+class ReauthenticateForm(PlainWords, allauth.ReauthenticateForm):  # type: ignore[misc]  # the same
+    pass
+
+
+class SettingsForm(forms.ModelForm[User]):
+    timezone = forms.ChoiceField(
+        label=_("Time zone"),
+        required=False,
+        help_text=_("Events show their own time, and beside it the time in this zone."),
+    )
+    locale = forms.ChoiceField(label=_("Language"), choices=settings.LANGUAGES)
+
+    class Meta:
+        model = User
+        fields = ["name", "timezone", "locale"]
+        help_texts = {"name": _("Shown to others in a room. Without one they see your handle.")}
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        zone = cast("forms.ChoiceField", self.fields["timezone"])
+        zone.choices = [("", _("As my browser says")), *timezones.choices()]
+
+
+class CloseAccountForm(forms.Form):
+    handle = forms.CharField(
+        label=_("Your handle"),
+        help_text=_("Type it, so that nobody closes an account by mistake."),
+        widget=forms.TextInput(
+            attrs={"autocomplete": "off", "autocapitalize": "none", "spellcheck": "false"}
+        ),
+    )
+
+    def __init__(self, *args: Any, user: User, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        self.user = user
+
+    def clean_handle(self) -> str:
+        handle = str(self.cleaned_data["handle"]).strip().removeprefix("@")
+        if handle.lower() != self.user.handle.lower():
+            raise forms.ValidationError(_("That is not your handle. It is @%s.") % self.user.handle)
+        return handle

@@ -1,0 +1,85 @@
+from typing import Any
+
+from django import forms
+from django.utils.translation import gettext_lazy as _
+
+from accounts import timezones
+from clubs.models import Club, Officer, Plan
+from payments.money import DIGITS, SMALLEST_CHARGE, Money, NotAnAmount
+
+HIGHEST_PRICE = 1_000  # a month, in major units: beyond it somebody mistook cents for euros
+
+
+class ZoneField(forms.ChoiceField):
+    """A time zone to choose. The browser's own is chosen beforehand where nothing is (stagedoor.js)."""
+
+    def __init__(self, **kwargs: Any) -> None:
+        kwargs.setdefault("label", _("Time zone"))
+        kwargs.setdefault("widget", forms.Select(attrs={"data-guess-zone": True}))
+        super().__init__(choices=lambda: [("", _("Choose…")), *timezones.choices()], **kwargs)
+
+
+class ClubForm(forms.ModelForm[Club]):
+    """What a club says about itself, while it stands."""
+
+    timezone = ZoneField(help_text=_("New events start in this zone."))
+
+    class Meta:
+        model = Club
+        fields = ["name", "tagline", "description", "timezone"]
+        widgets = {"description": forms.Textarea(attrs={"rows": 6})}
+
+    def clean_name(self) -> str:
+        return " ".join(str(self.cleaned_data["name"]).split())
+
+    def _post_clean(self) -> None:
+        # The trade changes the club; a form that was refused must not show its words as the club's.
+        return
+
+
+class FoundingForm(ClubForm):
+    currency = forms.ChoiceField(
+        label=_("Currency"),
+        choices=[(code, code) for code in DIGITS],
+        help_text=_("Tickets are sold and money is kept in it. It stays for good."),
+    )
+    field_order = ["name", "tagline", "description", "timezone", "currency"]
+
+
+class InvitationForm(forms.Form):
+    role = forms.ChoiceField(label=_("Task"), choices=Officer.Role.choices, initial=Officer.Role.HOST)
+
+
+class RoleForm(forms.Form):
+    role = forms.ChoiceField(label=_("Task"), choices=Officer.Role.choices)
+
+
+class PlanForm(forms.ModelForm[Plan]):
+    price = forms.CharField(
+        label=_("Price a month"), max_length=12, widget=forms.TextInput(attrs={"inputmode": "decimal"})
+    )
+
+    class Meta:
+        model = Plan
+        fields = ["name", "promise"]
+        help_texts = {"promise": _("For example: all open evenings, and first come when seats are few.")}
+
+    field_order = ["name", "price", "promise"]
+
+    def __init__(self, *args: Any, club: Club, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        self.currency = club.currency
+        self.fields["price"].label = _("Price a month, in %s") % club.currency
+
+    def clean_price(self) -> Money:
+        try:
+            price = Money.parse(self.cleaned_data["price"], self.currency)
+        except NotAnAmount as error:
+            raise forms.ValidationError(str(error)) from None
+        least = Money(SMALLEST_CHARGE[self.currency], self.currency)
+        most = Money(HIGHEST_PRICE * 10 ** DIGITS[self.currency], self.currency)
+        if price < least:
+            raise forms.ValidationError(_("A card payment starts at %s.") % least)
+        if price > most:
+            raise forms.ValidationError(_("A month may cost %s at most.") % most)
+        return price
