@@ -222,11 +222,10 @@ def _is_over(event: Event, room: Room | None, at: datetime) -> bool:
 
 def _office(user: User, event: Event) -> Seat.Role | None:
     """Return the role of those who run the club. They need no ticket."""
-    if officers.may_host(user, event.club):
+    powers = officers.powers(user, event.club)
+    if officers.Power.HOST in powers:
         return Seat.Role.HOST
-    if officers.may_moderate(user, event.club):
-        return Seat.Role.MODERATOR
-    return None
+    return Seat.Role.MODERATOR if officers.Power.MODERATE in powers else None
 
 
 def _as_listener(user: User, event: Event, room: Room | None) -> Verdict:

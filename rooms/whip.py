@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from http import HTTPStatus
 from typing import Any, Final
 
-from asgiref.sync import sync_to_async
+from channels.db import database_sync_to_async
 from django.conf import settings
 from django.core.cache import cache
 from django.http import HttpRequest, HttpResponse, JsonResponse
@@ -57,7 +57,7 @@ async def session(request: HttpRequest, session_id: str) -> HttpResponse:
     room_id = await cache.aget(_key(session_id))
     if room_id is None:
         return _problem(HTTPStatus.NOT_FOUND, "unknown", _("There is no such session."))
-    home = await sync_to_async(placement.home_of)(room_id)
+    home = await database_sync_to_async(placement.home_of)(room_id)
     if home is not None:
         try:
             await media_calls.end(home=home, room=room_id, session=session_id)
@@ -90,7 +90,7 @@ async def _post(request: HttpRequest, slug: str, use: Grant.Use) -> HttpResponse
     if offer is None:
         return _problem(HTTPStatus.REQUEST_ENTITY_TOO_LARGE, "too_large", _("The offer is too long."))
     try:
-        seat = await sync_to_async(_enter)(token, slug, use)
+        seat = await database_sync_to_async(_enter)(token, slug, use)
     except grants.BadGrant:
         return _unauthorised(_("This grant is unknown, used or too old. Ask for another."))
     except admission.NotAdmitted as refused:
@@ -111,7 +111,7 @@ def _enter(token: str, slug: str, use: Grant.Use) -> Seat:
 
 async def _open(seat: Seat, use: Grant.Use, offer: str) -> HttpResponse:
     try:
-        home = await sync_to_async(placement.choose)(seat.room_id)
+        home = await database_sync_to_async(placement.choose)(seat.room_id)
         opened = await _ask_media(home, seat, use, offer)
     except media_calls.MediaRefused as refused:
         status = STATUS_OF.get(refused.code, HTTPStatus.BAD_GATEWAY)

@@ -1,0 +1,35 @@
+"""A room on the evening itself: Ada hosts it, Ben has a ticket, Max has none."""
+
+from datetime import datetime, timedelta
+
+import pytest
+
+from accounts.models import User
+from rooms.models import Seat
+from tests.rooms import people
+from ticketing.models import Event, Ticket
+
+
+@pytest.fixture
+def tonight(event: Event, at: datetime) -> Event:
+    """Return Ada's event, which starts in ten minutes and whose doors are shut."""
+    event.starts_at = at + timedelta(minutes=10)
+    event.save(update_fields=["starts_at"])
+    return event
+
+
+@pytest.fixture
+def bens_ticket(ben: User, tonight: Event) -> Ticket:
+    return people.with_ticket(ben, tonight)
+
+
+@pytest.fixture
+def adas_seat(ada: User, tonight: Event, at: datetime) -> Seat:
+    """Return the seat of Ada, who has opened the doors."""
+    return people.open_room(tonight, ada, at)
+
+
+@pytest.fixture
+def bens_seat(ben: User, bens_ticket: Ticket, adas_seat: Seat, tonight: Event, at: datetime) -> Seat:
+    """Return the seat of Ben, who has come in and listens."""
+    return people.sit(ben, tonight, at)
