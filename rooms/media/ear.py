@@ -2,7 +2,7 @@
 
 import asyncio
 import time
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Final
 
 import numpy as np
@@ -65,6 +65,10 @@ class Heard:
         near = power[np.abs(hertz - hz) <= _TONE_WIDTH_HZ]
         strongest = float(power.max())
         return max(10.0 * float(np.log10(max(float(near.max()), 1e-30) / strongest)), SILENCE_DBFS)
+
+    def last(self, seconds: float) -> "Heard":
+        """Return only the end of it, with the same times; its first 0.4 s count for nothing as ever."""
+        return replace(self, samples=self.samples[-round((seconds + SETTLING) * SAMPLE_RATE) :])
 
     @property
     def _settled(self) -> Samples:

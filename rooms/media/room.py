@@ -295,11 +295,9 @@ class Room:
 
     def _take_over(self, listener: Listener) -> None:
         place = self._place(listener.seat)
-        before, place.hearing = place.hearing, listener
-        if place.coming is listener:
-            place.coming = None
-        if before is not None and before is not listener:
-            before.stop(Reason.CLOSED)
+        if place.hearing is not None:
+            place.hearing.stop(Reason.CLOSED)
+        place.hearing, place.coming = listener, None
 
     def _ended(self, session: Session, reason: Reason) -> None:
         place = self._places.get(session.seat)

@@ -1,4 +1,4 @@
-"""What the tests of the sound stand on: a house with its clock, and real WebRTC clients that sing and hear."""
+"""What the tests of the sound stand on: a house with its clock, and real clients that sing and hear."""
 
 import asyncio
 import time
@@ -13,14 +13,14 @@ from rooms.media import clock, session, whip_client, wire
 from rooms.media.ear import Heard, Notes
 from rooms.media.house import House
 from rooms.media.opus import Encoder, OpusPacket
-from rooms.media.room import Opened, Room
+from rooms.media.room import Opened, Refused, Room
 from rooms.media.sound import FRAME_SAMPLES, SAMPLE_RATE, Samples
 
 LOUDNESS = 0.3
 
 
 def sine(hz: float, *, seconds: float, loudness: float = LOUDNESS, start: int = 0) -> Samples:
-    """Return a tone, shape (seconds at 48 kHz,), beginning as if it had sounded for `start` samples already."""
+    """Return a tone, shape (seconds at 48 kHz,), as if it had sounded for `start` samples already."""
     at = np.arange(start, start + round(seconds * SAMPLE_RATE))
     return (loudness * np.sin(2 * np.pi * hz * at / SAMPLE_RATE)).astype(np.float32)
 
@@ -86,8 +86,9 @@ class Ground:
     ) -> Client:
         connection = wire.new_connection()
         wire.bind(connection.addTransceiver(track, direction="sendonly"), wire.near_addresses())
-        offer = await offer_of(connection)
-        opened = await self.room.speak(seat=seat, epoch=epoch, muted=muted, offer=offer, at=time.time())
+        async with _hung_up_if_refused(connection):
+            offer = await offer_of(connection)
+            opened = await self.room.speak(seat=seat, epoch=epoch, muted=muted, offer=offer, at=time.time())
         return await self._answered(Client(connection, opened))
 
     async def listen(self, seat: str, *, epoch: int = 1) -> Client:
@@ -95,8 +96,9 @@ class Ground:
         notes = Notes(asked_at=time.time())
         connection.on("track", notes.take_from)
         wire.bind(connection.addTransceiver("audio", direction="recvonly"), wire.near_addresses())
-        offer = await offer_of(connection)
-        opened = await self.room.listen(seat=seat, epoch=epoch, offer=offer, at=time.time())
+        async with _hung_up_if_refused(connection):
+            offer = await offer_of(connection)
+            opened = await self.room.listen(seat=seat, epoch=epoch, offer=offer, at=time.time())
         return await self._answered(Client(connection, opened, notes))
 
     def ended(self) -> list[tuple[object, object, object]]:
@@ -112,6 +114,15 @@ class Ground:
         answer = RTCSessionDescription(sdp=client.opened.answer, type="answer")
         await client.connection.setRemoteDescription(answer)
         return client
+
+
+@asynccontextmanager
+async def _hung_up_if_refused(connection: RTCPeerConnection) -> AsyncIterator[None]:
+    try:
+        yield
+    except Refused:
+        await wire.hang_up(connection)
+        raise
 
 
 async def offer_of(connection: RTCPeerConnection) -> str:

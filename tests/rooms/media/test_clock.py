@@ -1,0 +1,42 @@
+import asyncio
+import time
+
+import pytest
+
+from rooms.media import clock
+
+pytestmark = pytest.mark.asyncio
+
+
+async def ticks(seconds: float, *, hold_up: float = 0.0) -> tuple[list[int], list[float]]:
+    """Return the numbers and the times of the ticks; the tenth holds everything up for `hold_up` seconds."""
+    numbers: list[int] = []
+    times: list[float] = []
+
+    def tick(number: int) -> None:
+        numbers.append(number)
+        times.append(time.monotonic())
+        if len(numbers) == 10:
+            time.sleep(hold_up)
+
+    running = asyncio.create_task(clock.run(tick))
+    await asyncio.sleep(seconds)
+    running.cancel()
+    return numbers, times
+
+
+async def test_it_keeps_fifty_ticks_a_second_by_its_number() -> None:
+    _, _ = await ticks(0.1)
+    numbers, times = await ticks(1.0)
+    assert (numbers[-1] - numbers[0]) * clock.TICK == pytest.approx(times[-1] - times[0], abs=0.015)
+
+
+async def test_after_a_hold_up_the_numbers_jump_and_no_two_ticks_come_at_once() -> None:
+    numbers, times = await ticks(0.8, hold_up=0.150)
+    gaps = [later - earlier for earlier, later in zip(numbers, numbers[1:], strict=False)]
+    assert max(gaps) in {7, 8, 9}
+    held_at = gaps.index(max(gaps))
+    after = times[held_at + 1 :]
+    # One tick may follow the late one early, to be on the beat again; never a burst.
+    assert sum(later - earlier < 0.010 for earlier, later in zip(after, after[1:], strict=False)) <= 1
+    assert (numbers[-1] - numbers[0]) * clock.TICK == pytest.approx(times[-1] - times[0], abs=0.02)
