@@ -202,8 +202,8 @@ def _words(rule: Text, raw: Any, path: str) -> str | None:
         return None
     raise bad_parameter(
         f"You passed an empty string for '{path}'. We assume empty values are an attempt to unset a "
-        f"parameter; however '{path}' cannot be unset. You should remove '{path}' from your request or supply a "
-        "non-empty value.",
+        f"parameter; however '{path}' cannot be unset. You should remove '{path}' from your request or "
+        "supply a non-empty value.",
         param=path,
         code="parameter_invalid_empty",
     )

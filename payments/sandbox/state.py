@@ -109,7 +109,7 @@ class State:
         return self._rows.get(identity)
 
     def get(self, kind: str, identity: str, *, account: str | None = None, param: str | None = None) -> Row:
-        """Return the account's object, or raise Stripe's refusal; `param` is the parameter that held the id."""
+        """Return the account's object, or raise Stripe's refusal; `param` names what held the id."""
         row = self._rows.get(identity)
         if row is None or row.kind != kind or row.account != account:
             raise no_such(kind, identity, param=param or "id", status=400 if param else 404)

@@ -3,7 +3,7 @@
 from payments.sandbox import balance, cards, catalogue, lists
 from payments.sandbox.errors import Refusal
 from payments.sandbox.events import emit
-from payments.sandbox.parameters import EXPAND, PAGE, Labels, Text, Whole, merged
+from payments.sandbox.parameters import EXPAND, PAGE, Labels, Spec, Text, Whole, merged
 from payments.sandbox.shapes import Body, as_list, new, new_id, priced
 from payments.sandbox.state import Row
 from payments.sandbox.world import Call, Route, World
@@ -135,7 +135,6 @@ def _arrive(world: World, transfer: Row, account: Row, at: int, available_on: in
     payment = world.state.add("charge", body, account=account.id, refund="succeeds", disputed=False)
     movement = _move(world, account.id, "payment", payment, transfer.body["amount"], at, available_on)
     world.state.update(payment, balance_transaction=movement.id)
-    emit(world, "payment.created", payment, at=at)
     return payment
 
 
@@ -236,6 +235,7 @@ def _retrieve_reversal(world: World, call: Call) -> Body:
     return world.state.get("transfer_reversal", call.ids["reversal"]).body
 
 
+_REVERSAL_PAGE: Spec = {name: rule for name, rule in PAGE.items() if name != "created"}
 ROUTES = [
     Route(
         "POST",
@@ -271,6 +271,6 @@ ROUTES = [
         _reverse,
         EXPAND | {"amount": Whole(least=1), "description": Text(), "metadata": Labels()},
     ),
-    Route("GET", "/v1/transfers/{id}/reversals", _list_reversals, PAGE),
+    Route("GET", "/v1/transfers/{id}/reversals", _list_reversals, _REVERSAL_PAGE),
     Route("GET", "/v1/transfers/{id}/reversals/{reversal}", _retrieve_reversal, EXPAND),
 ]

@@ -1,0 +1,359 @@
+"""The stand-in's answers and parameters against the SDK's own types: nothing more, nothing less."""
+
+import ast
+import importlib
+import inspect
+import sys
+import types
+import typing
+from collections.abc import Callable, Mapping
+from decimal import Decimal
+from functools import cache
+from typing import Any
+
+import pytest
+import stripe
+import typing_extensions
+from stripe import ListObject, StripeObject
+
+from payments.sandbox import expand, shapes
+from payments.sandbox.parameters import Group, Rule, Several
+from payments.sandbox.serve import StandIn
+from payments.sandbox.surface import ROUTES
+from payments.sandbox.world import Route
+
+KINDS: dict[str, type[StripeObject]] = {
+    "account": stripe.Account,
+    "account_link": stripe.AccountLink,
+    "balance": stripe.Balance,
+    "balance_transaction": stripe.BalanceTransaction,
+    "bank_account": stripe.BankAccount,
+    "charge": stripe.Charge,
+    "checkout.session": stripe.checkout.Session,
+    "customer": stripe.Customer,
+    "dispute": stripe.Dispute,
+    "event": stripe.Event,
+    "invoice": stripe.Invoice,
+    "invoice_payment": stripe.InvoicePayment,
+    "item": stripe.LineItem,
+    "line_item": stripe.InvoiceLineItem,
+    "payment_intent": stripe.PaymentIntent,
+    "payment_method": stripe.PaymentMethod,
+    "payout": stripe.Payout,
+    "plan": stripe.Plan,
+    "price": stripe.Price,
+    "product": stripe.Product,
+    "refund": stripe.Refund,
+    "subscription": stripe.Subscription,
+    "subscription_item": stripe.SubscriptionItem,
+    "transfer": stripe.Transfer,
+    "transfer_reversal": stripe.TransferReversal,
+}
+LEFT_OUT: dict[str, set[str]] = {
+    # What Stripe itself leaves out: fields that only `expand` brings, and those that only some objects have.
+    "charge": {"refunds"},
+    "checkout.session": {"line_items"},
+    "customer": {"cash_balance", "invoice_credit_balance", "sources", "subscriptions", "tax", "tax_ids"},
+    "event": {"account", "context"},
+    "invoice": {"confirmation_secret", "payments"},
+    "item": {"discounts", "taxes"},
+    "price": {"currency_options", "tiers"},
+}
+Sell = Callable[..., stripe.checkout.Session]
+
+
+@cache
+def names_in(module: str) -> dict[str, Any]:
+    """Return what an SDK module can name, its imports for type checkers included."""
+    source = sys.modules[module]
+    names = dict(vars(source))
+    for node in ast.walk(ast.parse(inspect.getsource(source))):
+        if isinstance(node, ast.ImportFrom) and (node.module or "").startswith("stripe"):
+            origin = importlib.import_module(str(node.module))
+            names |= {each.asname or each.name: getattr(origin, each.name) for each in node.names}
+    return names
+
+
+def fields_of(kind: type) -> dict[str, Any]:
+    """Return the fields that an SDK type declares, with their types."""
+    found = {}
+    for base in reversed(kind.__mro__):
+        if base.__module__.startswith("stripe") and base not in {StripeObject, ListObject}:
+            for name, written in inspect.get_annotations(base).items():
+                hint = typing.ForwardRef(written) if isinstance(written, str) else written
+                typed = typing._eval_type(hint, names_in(base.__module__), {})  # type: ignore[attr-defined]
+                if typing.get_origin(typed) is not typing.ClassVar and not name.startswith("_"):
+                    found[name] = typed
+    return found
+
+
+def is_union(hint: Any) -> bool:
+    return typing.get_origin(hint) in {typing.Union, types.UnionType}
+
+
+def is_optional(hint: Any) -> bool:
+    return is_union(hint) and type(None) in typing.get_args(hint)
+
+
+def faults(value: Any, hint: Any, path: str) -> list[str]:
+    """Return what is wrong with a JSON value that the SDK takes for this type."""
+    origin, parts = typing.get_origin(hint), typing.get_args(hint)
+    if is_union(hint):
+        return union_faults(value, [part for part in parts if part is not type(None)], hint, path)
+    if origin is typing.Literal:
+        return [] if value in parts else [f"{path} is {value!r}, not one of {parts}"]
+    if origin in {list, ListObject}:
+        return list_faults(value, origin, parts[0], path)
+    if isinstance(hint, type) and issubclass(hint, StripeObject):
+        return object_faults(value, hint, path)
+    wanted = {str: str, int: int, bool: bool, float: float, Decimal: str}.get(hint, dict)
+    return [] if type(value) is wanted else [f"{path} is {value!r}, not {wanted.__name__}"]
+
+
+def list_faults(value: Any, origin: Any, each: Any, path: str) -> list[str]:
+    if origin is list:
+        return [fault for item in value for fault in faults(item, each, f"{path}[]")]
+    keys = [] if value.keys() == {"object", "data", "has_more", "url"} else [f"{path} is no list object"]
+    return keys + list_faults(value["data"], list, each, path)
+
+
+def union_faults(value: Any, parts: list[Any], hint: Any, path: str) -> list[str]:
+    if value is None:
+        return [] if is_optional(hint) else [f"{path} is null"]
+    words = [part for part in parts if typing.get_origin(part) is typing.Literal]
+    if words:  # the SDK adds `str` for words to come; today's are these
+        return faults(value, words[0], path)
+    if isinstance(value, dict) and "object" in value:
+        named = [part for part in parts if getattr(part, "OBJECT_NAME", "") == value["object"]]
+        return faults(value, named[0], path) if named else [f"{path} may be no {value['object']}"]
+    each = [faults(value, part, path) for part in parts]
+    return min(each, key=len)
+
+
+def object_faults(value: Any, kind: type, path: str) -> list[str]:
+    if not isinstance(value, dict):
+        return [f"{path} is {value!r}, not an object"]
+    known = fields_of(kind)
+    found = [f"{path}.{name} is not Stripe's" for name in value.keys() - known.keys()]
+    required = {name for name, hint in known.items() if not is_optional(hint)}
+    if isinstance(value.get("object"), str):
+        required = expected_fields(value, known)
+    found += [f"{path}.{name} is missing" for name in required - value.keys()]
+    return found + [
+        fault
+        for name in value.keys() & known.keys()
+        for fault in faults(value[name], known[name], f"{path}.{name}")
+    ]
+
+
+def expected_fields(value: dict[str, Any], known: dict[str, Any]) -> set[str]:
+    if value["object"] == "payment_method":  # only the hash of its own type is there
+        return {name for name, hint in known.items() if not is_optional(hint)} | {value["type"], "customer"}
+    return known.keys() - {"deleted"} - LEFT_OUT.get(value["object"], set())
+
+
+@pytest.fixture
+def a_busy_month(stand_in: StandIn, client: stripe.StripeClient, sell: Sell, payee: str) -> StandIn:
+    """Return a stand-in where everything has happened at least once."""
+    stand_in.pay(sell().id, name="Ben")
+    stand_in.pay(
+        sell(customer_creation="always", allowed_payment_method_types=["sepa_debit"]).id,
+        card="DE89370400440532013000",
+    )
+    for card in ("4000000000000259", "4000000000007726", "4000000000005126"):
+        stand_in.pay(sell(amount=9000).id, card=card)
+    for charge in stand_in.objects("charge")[:2]:
+        client.v1.refunds.create({"charge": charge["id"], "amount": 100, "reason": "duplicate"})
+    transfer = client.v1.transfers.create({"amount": 900, "currency": "eur", "destination": payee})
+    client.v1.transfers.reversals.create(transfer.id, {"amount": 200})
+    client.v1.payouts.create({"amount": 100, "currency": "eur"}, {"stripe_account": payee})
+    month = {
+        "currency": "eur",
+        "unit_amount": 500,
+        "recurring": {"interval": "month"},
+        "product_data": {"name": "Club"},
+    }
+    stand_in.pay(sell(mode="subscription", line_items=[{"price_data": month, "quantity": 1}]).id)
+    sell()
+    stand_in.advance(40 * 86_400)
+    return stand_in
+
+
+def test_every_object_has_the_fields_of_the_sdks_type_and_no_other(
+    a_busy_month: StandIn, client: stripe.StripeClient, sell: Sell, payee: str
+) -> None:
+    seen: dict[str, list[dict[str, Any]]] = {kind: a_busy_month.objects(kind) for kind in KINDS}
+    link = {
+        "account": payee,
+        "type": "account_onboarding",
+        "refresh_url": "http://a",
+        "return_url": "http://b",
+    }
+    seen["account_link"] = [client.v1.account_links.create(link).to_dict()]  # type: ignore[arg-type]  # a dict, as sent
+    seen["balance"] = [client.v1.balance.retrieve().to_dict()]
+    seen["item"] = client.v1.checkout.sessions.line_items.list(sell().id).to_dict(for_json=True)["data"]
+    for subscription in seen["subscription"]:
+        seen["subscription_item"] += subscription["items"]["data"]
+        seen["plan"] += [item["plan"] for item in subscription["items"]["data"]]
+    for invoice in seen["invoice"]:
+        seen["line_item"] += invoice["lines"]["data"]
+    assert [kind for kind, objects in seen.items() if not objects] == []
+    found = {
+        fault
+        for kind, objects in seen.items()
+        for each in objects
+        for fault in faults(each, KINDS[kind], kind)
+    }
+    assert sorted(found) == []
+
+
+def test_an_events_object_has_the_shape_of_the_object_it_is_about(a_busy_month: StandIn) -> None:
+    found = set()
+    for event in a_busy_month.objects("event"):
+        thing = event["data"]["object"]
+        found |= set(faults(thing, KINDS[thing["object"]], event["type"]))
+    assert sorted(found) == []
+
+
+def test_every_event_has_a_name_that_the_sdk_knows(a_busy_month: StandIn) -> None:
+    known = set(typing.get_args(fields_of(stripe.Event)["type"]))
+    assert {event["type"] for event in a_busy_month.objects("event")} - known == set()
+
+
+@pytest.mark.parametrize("kind", sorted(path.stem for path in shapes._FOLDER.glob("*.json")))
+def test_every_blank_is_of_a_kind_that_the_sdk_knows(kind: str) -> None:
+    value = shapes.new(kind)
+    known = fields_of(KINDS[kind])
+    missing = expected_fields(value | {"type": "card"}, known) - value.keys()
+    assert (missing, value.keys() - known.keys()) == (set(), set())
+
+
+@pytest.mark.parametrize(
+    ("kind", "path"), [(kind, path) for kind, paths in expand.EXPANDABLE.items() for path in sorted(paths)]
+)
+def test_every_expandable_field_is_one_that_the_sdk_says_may_hold_an_object(kind: str, path: str) -> None:
+    hint: Any = KINDS[kind]
+    for part in path.split("."):
+        classes = [hint, *typing.get_args(hint)]
+        holder = next(each for each in classes if isinstance(each, type) and issubclass(each, StripeObject))
+        hint = fields_of(holder)[part]
+    options = typing.get_args(hint)
+    assert str in options
+    assert [each for each in options if isinstance(each, type) and issubclass(each, StripeObject)] != []
+
+
+# Parameters: each one that an endpoint takes is one that the SDK would let us send.
+
+SERVICES: dict[str, str] = {
+    "POST /v1/refunds": "RefundCreateParams",
+    "GET /v1/refunds": "RefundListParams",
+    "POST /v1/refunds/{id}": "RefundUpdateParams",
+    "POST /v1/transfers": "TransferCreateParams",
+    "GET /v1/transfers": "TransferListParams",
+    "POST /v1/transfers/{id}": "TransferUpdateParams",
+    "POST /v1/transfers/{id}/reversals": "TransferReversalCreateParams",
+    "GET /v1/transfers/{id}/reversals": "TransferReversalListParams",
+    "POST /v1/payouts": "PayoutCreateParams",
+    "GET /v1/payouts": "PayoutListParams",
+    "POST /v1/accounts": "AccountCreateParams",
+    "GET /v1/accounts": "AccountListParams",
+    "POST /v1/accounts/{id}": "AccountUpdateParams",
+    "POST /v1/account_links": "AccountLinkCreateParams",
+    "POST /v1/products": "ProductCreateParams",
+    "GET /v1/products": "ProductListParams",
+    "POST /v1/products/{id}": "ProductUpdateParams",
+    "POST /v1/prices": "PriceCreateParams",
+    "GET /v1/prices": "PriceListParams",
+    "POST /v1/prices/{id}": "PriceUpdateParams",
+    "POST /v1/customers": "CustomerCreateParams",
+    "GET /v1/customers": "CustomerListParams",
+    "POST /v1/customers/{id}": "CustomerUpdateParams",
+    "POST /v1/checkout/sessions": "checkout.SessionCreateParams",
+    "GET /v1/checkout/sessions": "checkout.SessionListParams",
+    "POST /v1/checkout/sessions/{id}/expire": "checkout.SessionExpireParams",
+    "GET /v1/checkout/sessions/{id}/line_items": "checkout.SessionLineItemListParams",
+    "GET /v1/subscriptions": "SubscriptionListParams",
+    "POST /v1/subscriptions/{id}": "SubscriptionUpdateParams",
+    "DELETE /v1/subscriptions/{id}": "SubscriptionCancelParams",
+    "GET /v1/invoices": "InvoiceListParams",
+    "GET /v1/invoice_payments": "InvoicePaymentListParams",
+    "GET /v1/payment_intents": "PaymentIntentListParams",
+    "GET /v1/payment_intents/{id}": "PaymentIntentRetrieveParams",
+    "GET /v1/charges": "ChargeListParams",
+    "GET /v1/balance": "BalanceRetrieveParams",
+    "GET /v1/balance_transactions": "BalanceTransactionListParams",
+    "GET /v1/disputes": "DisputeListParams",
+    "POST /v1/disputes/{id}": "DisputeUpdateParams",
+    "POST /v1/disputes/{id}/close": "DisputeCloseParams",
+    "GET /v1/events": "EventListParams",
+    "POST /v1/payouts/{id}/cancel": "PayoutCancelParams",
+}
+WITH_EXPAND_ONLY = [
+    route
+    for route in ROUTES
+    if f"{route.method} {route.path}" not in SERVICES and set(route.spec) == {"expand"}
+]
+
+
+def params_of(name: str) -> type:
+    module = importlib.import_module(
+        "stripe.params.checkout" if name.startswith("checkout.") else "stripe.params"
+    )
+    found: type = getattr(module, name.removeprefix("checkout."))
+    return found
+
+
+@cache
+def params_fields(kind: type) -> dict[str, Any]:
+    return typing.get_type_hints(kind, names_in("stripe._request_options") | names_in(kind.__module__))
+
+
+def strange(spec: Mapping[str, Rule], kind: type, path: str = "") -> list[str]:
+    """Return the parameters in a spec that the SDK's TypedDict does not name."""
+    known = params_fields(kind)
+    found = [f"{path}{name}" for name in spec if name not in known]
+    for name in spec.keys() & known.keys():
+        rule = spec[name]
+        inner = rule.each if isinstance(rule, Several) else rule
+        if isinstance(inner, Group):
+            (nested,) = typed_dicts(known[name])
+            found += strange(inner.inner, nested, f"{path}{name}.")
+    return found
+
+
+def typed_dicts(hint: Any) -> set[type]:
+    """Return the TypedDicts that a parameter's type mentions."""
+    if typing_extensions.is_typeddict(hint):
+        return {hint}
+    return {found for part in typing.get_args(hint) for found in typed_dicts(part)}
+
+
+@pytest.mark.parametrize("endpoint", sorted(SERVICES))
+def test_every_parameter_is_one_that_the_sdk_can_send(endpoint: str) -> None:
+    route = next(route for route in ROUTES if f"{route.method} {route.path}" == endpoint)
+    assert strange(route.spec, params_of(SERVICES[endpoint])) == []
+
+
+def test_every_endpoint_with_parameters_is_checked() -> None:
+    unchecked: list[Route] = [
+        route
+        for route in ROUTES
+        if f"{route.method} {route.path}" not in SERVICES and route not in WITH_EXPAND_ONLY
+    ]
+    assert [f"{route.method} {route.path}" for route in unchecked] == []
+
+
+REASONS = ("duplicate", "expired_uncaptured_charge", "fraudulent", "requested_by_customer")
+
+
+def test_the_check_itself_sees_a_missing_a_strange_and_a_wrong_field(a_busy_month: StandIn) -> None:
+    refund = a_busy_month.objects("refund")[0]
+    del refund["currency"]
+    broken = refund | {"colour": "red", "amount": "100", "reason": "boredom"}
+    found = faults(broken, stripe.Refund, "refund")
+    assert sorted(found) == [
+        "refund.amount is '100', not int",
+        "refund.colour is not Stripe's",
+        "refund.currency is missing",
+        f"refund.reason is 'boredom', not one of {REASONS}",
+    ]
