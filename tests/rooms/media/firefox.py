@@ -11,7 +11,7 @@ START_SECONDS = 40.0
 
 
 class Firefox:
-    """One window. The protocol: length, colon, then a JSON array of [kind, number, command or error, value]."""
+    """One window. Its protocol: a length, a colon, a JSON array [kind, number, command or error, value]."""
 
     def __init__(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         self._reader = reader

@@ -1,4 +1,4 @@
-"""Real browsers against the house: Chromium speaks and listens, Firefox listens without asking for a microphone.
+"""Real browsers against the house: Chromium speaks and listens, Firefox listens without a microphone.
 
 No web server: each page is made of thin air by the driver, and its requests come straight to the room.
 """
@@ -25,8 +25,8 @@ pytestmark = [pytest.mark.asyncio, pytest.mark.timeout(120)]
 CHROMIUM = "/usr/bin/chromium"
 FIREFOX = shutil.which("firefox-esr")
 
-# What a page does at the door: offer, post, take the answer. The gate reads no addresses out of an offer, so there
-# is nothing to wait for in between.
+# What a page does at the door: offer, post, take the answer. The gate reads no addresses out of an offer, so
+# there is nothing to wait for in between.
 ENTER = """
 async (connection, path, exchange) => {
   await connection.setLocalDescription();
@@ -86,7 +86,7 @@ HEAR = """
 
 @pytest.fixture
 def microphone(tmp_path: Path) -> Path:
-    """Return a WAV file of 440 Hz for Chromium's fake microphone, a whole number of waves, so it loops cleanly."""
+    """Return a WAV file of 440 Hz for the fake microphone: whole waves only, so it loops cleanly."""
     path = tmp_path / "microphone.wav"
     with wave.open(str(path), "wb") as file:
         file.setnchannels(1)

@@ -58,7 +58,7 @@ async def media_process(redis_url: str, name: str) -> AsyncIterator[tuple[asynci
         async with Redis.from_url(redis_url, decode_responses=True) as redis:
             web = Web(redis, name)
             async with asyncio.timeout(15):
-                while await web.heartbeat() is None:
+                while await web.heartbeat() is None:  # noqa: ASYNC110 -- another process
                     await asyncio.sleep(0.05)
             yield process, web
     finally:

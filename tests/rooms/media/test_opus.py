@@ -8,11 +8,11 @@ from rooms.media.sound import FRAME_SAMPLES, Samples, silence
 
 
 def speech(frames: int) -> Samples:
-    """Return something libopus takes for a voice, shape (frames, 960): a buzz whose loudness follows syllables."""
+    """Return what libopus takes for a voice, shape (frames, 960): a buzz in syllables."""
     at = np.arange(frames * FRAME_SAMPLES) / 48_000
     buzz = np.sum([np.sin(2 * np.pi * 140 * n * at + n) / n for n in range(1, 30)], axis=0)
-    sound = 0.1 * buzz * (0.5 + 0.5 * np.sin(2 * np.pi * 4 * at))
-    return sound.astype(np.float32).reshape(frames, FRAME_SAMPLES)
+    sound: Samples = (0.1 * buzz * (0.5 + 0.5 * np.sin(2 * np.pi * 4 * at))).astype(np.float32)
+    return sound.reshape(frames, FRAME_SAMPLES)
 
 
 def encoded(frames: Samples) -> list[OpusPacket]:
@@ -21,7 +21,7 @@ def encoded(frames: Samples) -> list[OpusPacket]:
 
 
 def has_fec(packet: OpusPacket) -> bool:
-    """Return whether the packet carries the one before it again (RFC 6716 §4.2.3 and 4.2.4: the LBRR flag)."""
+    """Return whether the packet carries the one before it again (RFC 6716 §4.2.4, LBRR)."""
     octets = bytes(packet)
     is_celt_alone = octets[0] & 0x80
     return not is_celt_alone and bool(octets[1] & 0x40)

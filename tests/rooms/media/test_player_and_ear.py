@@ -75,7 +75,7 @@ async def door() -> AsyncIterator[Door]:
 
 @pytest.fixture
 def recording(tmp_path: Path) -> Path:
-    """Return a stereo WAV file at 44.1 kHz with one second of 880 Hz: not what the house itself would write."""
+    """Return a stereo WAV at 44.1 kHz, one second of 880 Hz: not what the house itself would write."""
     path = tmp_path / "recording.wav"
     at = np.arange(44_100) / 44_100
     tone = (0.3 * np.sin(2 * np.pi * 880 * at) * 32_767).astype("<i2")

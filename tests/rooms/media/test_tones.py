@@ -1,4 +1,4 @@
-"""Who hears whom, proved by tones through real connections: also the test that fails when aiortc's inside moves."""
+"""Who hears whom, proved by tones through real connections. Fails when aiortc's inside has moved."""
 
 import asyncio
 import time
@@ -221,7 +221,7 @@ async def test_the_census_tells_again_who_is_muted_and_off_the_stage() -> None:
 
 
 async def test_a_census_from_before_changes_nothing_that_came_after_it() -> None:
-    """Seen failing without the census's `at`: the mute was undone, and the newcomer put out, until the next one."""
+    """Seen failing without the census's `at`: the mute was undone and the newcomer put out."""
     async with ground() as here:
         read_at = time.time()
         await (await here.speak("ada", Tone(440.0))).up()
@@ -261,7 +261,7 @@ async def test_an_offer_whose_sender_never_comes_is_given_up(monkeypatch: pytest
 
 
 async def test_the_last_word_is_heard_whole() -> None:
-    """A word, then a microphone that goes on sending silence: every bit of the word arrives, and no later than it."""
+    """A word, then a microphone that goes on in silence: every bit of the word arrives, and in time."""
     async with ground() as here:
         tone = Tone(440.0, loudness=0.0)
         await here.speak("ada", tone)
