@@ -2,6 +2,7 @@
 
 import calendar
 import datetime as dt
+from typing import Any
 
 from payments.sandbox import cards, invoices, lists, money_in
 from payments.sandbox.cards import Declined
@@ -40,7 +41,7 @@ def begin(world: World, session: Row, intent: Row, *, at: int) -> tuple[Row, Row
     payer = session.hidden["payer"]
     subscription = world.state.add("subscription", body, number=session.hidden["number"], payer=payer)
     emit(world, "customer.subscription.created", subscription, at=at)
-    invoice = invoices.draw_up(world, subscription, lines, reason="subscription_create", at=at)
+    invoice = invoices.draw_up(world, subscription, lines, reason="subscription_create", since=at, at=at)
     world.state.update(subscription, latest_invoice=invoice.id)
     invoices.settle(world, invoice, intent, at=at)
     return subscription, invoice
@@ -118,9 +119,12 @@ def _renew(world: World, subscription: Row, at: int) -> None:
     elif subscription.body["cancel_at_period_end"]:
         end(world, subscription, at=at)
     else:
+        since = min(item["current_period_start"] for item in _items(subscription))
         before = _begin_next_period(world, subscription)
         lines = [{"price": item["price"], "quantity": item["quantity"]} for item in _items(subscription)]
-        invoice = invoices.draw_up(world, subscription, lines, reason="subscription_cycle", at=at)
+        invoice = invoices.draw_up(
+            world, subscription, lines, reason="subscription_cycle", since=since, at=at
+        )
         before |= world.state.update(subscription, latest_invoice=invoice.id)
         emit(world, "customer.subscription.updated", subscription, before=before, at=at)
         _charge(world, subscription, invoice, at)
@@ -194,24 +198,39 @@ def _live(world: World, call: Call) -> Row:
     return subscription
 
 
-def _update(world: World, call: Call) -> Body:
-    subscription, given, at = _live(world, call), call.params, world.state.now()
-    body = subscription.body
-    fields: Body = {}
-    if "metadata" in given:
-        fields["metadata"] = merged(body["metadata"], given["metadata"])
-    if "description" in given:
-        fields["description"] = given["description"]
-    details = body["cancellation_details"] | given.get("cancellation_details", {})
-    if "cancel_at_period_end" in given:
-        ends = given["cancel_at_period_end"]
-        fields["cancel_at_period_end"] = ends
-        fields["cancel_at"] = _ends(subscription) if ends else None
-        fields["canceled_at"] = at if ends else None
-        details["reason"] = "cancellation_requested" if ends else None
-    before = world.state.update(subscription, cancellation_details=details, **fields)
+def cancel_at_period_end(world: World, subscription: Row, *, cancel: bool, **changes: Any) -> None:
+    """Let a subscription end with its paid period, or go on after all; `changes` are set along with it."""
+    at, details = world.state.now(), changes.pop("cancellation_details", {})
+    reason = {"reason": "cancellation_requested" if cancel else None}
+    _change(
+        world,
+        subscription,
+        cancel_at=_ends(subscription) if cancel else None,
+        cancel_at_period_end=cancel,
+        canceled_at=at if cancel else None,
+        cancellation_details=subscription.body["cancellation_details"] | details | reason,
+        **changes,
+    )
+
+
+def _change(world: World, subscription: Row, **changes: Any) -> None:
+    before = world.state.update(subscription, **changes)
     if before:
-        emit(world, "customer.subscription.updated", subscription, before=before, at=at)
+        emit(world, "customer.subscription.updated", subscription, before=before)
+
+
+def _update(world: World, call: Call) -> Body:
+    subscription = _live(world, call)
+    changes = {name: value for name, value in call.params.items() if name != "expand"}
+    if "metadata" in changes:
+        changes["metadata"] = merged(subscription.body["metadata"], changes["metadata"])
+    if "cancel_at_period_end" in changes:
+        cancel_at_period_end(world, subscription, cancel=changes.pop("cancel_at_period_end"), **changes)
+    else:
+        if "cancellation_details" in changes:
+            details = subscription.body["cancellation_details"]
+            changes["cancellation_details"] = details | changes["cancellation_details"]
+        _change(world, subscription, **changes)
     return subscription.body
 
 

@@ -297,7 +297,7 @@ _CREATE: Spec = EXPAND | {
     "allow_promotion_codes": Flag(),
     "allowed_payment_method_types": Several(Choice(("card", "sepa_debit"))),
     "billing_address_collection": Choice(("auto", "required")),
-    "cancel_url": Text(),
+    "cancel_url": Text(is_url=True),
     "client_reference_id": Text(longest=200),
     "custom_text": Group({"after_submit": _MESSAGE, "submit": _MESSAGE}),
     "customer": Text(),
@@ -313,7 +313,7 @@ _CREATE: Spec = EXPAND | {
     "phone_number_collection": Group({"enabled": Flag(required=True)}),
     "submit_type": Choice(("auto", "book", "donate", "pay", "subscribe")),
     "subscription_data": Group(_SUBSCRIPTION_DATA),
-    "success_url": Text(required=True),
+    "success_url": Text(required=True, is_url=True),
     "ui_mode": Choice(("hosted_page",)),
     "wallet_options": Group({"link": Group({"display": Choice(("auto", "never"))}, required=True)}),
 }

@@ -234,8 +234,8 @@ _LINK: Spec = EXPAND | {
             "future_requirements": Choice(("include", "omit")),
         }
     ),
-    "refresh_url": Text(required=True),
-    "return_url": Text(required=True),
+    "refresh_url": Text(required=True, is_url=True),
+    "return_url": Text(required=True, is_url=True),
     "type": Choice(("account_onboarding", "account_update"), required=True),
 }
 ROUTES = [

@@ -2,7 +2,7 @@
 
 from payments.sandbox.errors import Refusal
 from payments.sandbox.shapes import Body
-from payments.sandbox.state import Row, State
+from payments.sandbox.state import State
 
 KEPT_SECONDS = 24 * 3600
 LONGEST_KEY = 255
@@ -28,8 +28,9 @@ class Keys:
                 status=409,
                 code="idempotency_key_in_use",
             )
+        self._prune()
         row = self._state.find(name)
-        if row is None or self._is_pruned(row):
+        if row is None:
             return None
         if row.body["fingerprint"] != fingerprint:
             raise _refusal(
@@ -39,8 +40,11 @@ class Keys:
             )
         return row.body
 
-    def _is_pruned(self, row: Row) -> bool:
-        return bool(self._state.now() - row.body["created"] >= KEPT_SECONDS)
+    def _prune(self) -> None:
+        with self._state.transaction():
+            for row in self._state.all("_key"):
+                if self._state.now() - row.body["created"] >= KEPT_SECONDS:
+                    self._state.forget(row)
 
     def begin(self, account: str | None, key: str) -> None:
         """Note that a request with this key is running."""

@@ -8,12 +8,12 @@ from payments.sandbox.state import Row
 from payments.sandbox.world import Call, Route, World
 
 
-def draw_up(world: World, subscription: Row, lines: list[Body], *, reason: str, at: int) -> Row:
-    """Return a new open invoice over these lines (each a `price` and a `quantity`)."""
+def draw_up(world: World, subscription: Row, lines: list[Body], *, reason: str, since: int, at: int) -> Row:
+    """Return a new open invoice over lines (each a `price` and a `quantity`) for the period since `since`."""
     body, identity = subscription.body, new_id("in")
     customer = world.state.get("customer", body["customer"])
     number = customer.body["next_invoice_sequence"]
-    printed = [_line(identity, subscription, line) for line in lines]
+    printed = [_line(world, identity, subscription, line) for line in lines]
     total = sum(line["amount"] for line in printed)
     invoice_body = new(
         "invoice",
@@ -32,7 +32,7 @@ def draw_up(world: World, subscription: Row, lines: list[Body], *, reason: str, 
         number=f"{customer.body['invoice_prefix']}-{number:04}",
         parent=_parent(subscription),
         period_end=at,
-        period_start=at if reason == "subscription_create" else body["start_date"],
+        period_start=since,
         status="open",
         subtotal=total,
         subtotal_excluding_tax=total,
@@ -56,11 +56,12 @@ def _parent(subscription: Row) -> Body:
     return {"quote_details": None, "subscription_details": details, "type": "subscription_details"}
 
 
-def _line(invoice: str, subscription: Row, line: Body) -> Body:
+def _line(world: World, invoice: str, subscription: Row, line: Body) -> Body:
     price, quantity = line["price"], line["quantity"]
     items = subscription.body["items"]["data"]
     item = next((each for each in items if each["price"]["id"] == price["id"]), items[0])
     amount = price["unit_amount"] * quantity
+    product = world.state.get("product", price["product"])
     details = {
         "invoice_item": None,
         "proration": False,
@@ -73,7 +74,7 @@ def _line(invoice: str, subscription: Row, line: Body) -> Body:
         id=new_id("il"),
         amount=amount,
         currency=price["currency"],
-        description=f"{quantity} x {price['nickname'] or price['product']}",
+        description=f"{quantity} \N{MULTIPLICATION SIGN} {product.body['name']}",
         invoice=invoice,
         metadata=subscription.body["metadata"],
         parent={

@@ -13,16 +13,18 @@ from payments.sandbox.errors import Refusal, bad_parameter
 
 Tree = dict[str, Any]
 _KEY = re.compile(r"^([^\[\]]+)((?:\[[^\[\]]*\])*)$")
+_MOST_LABELS, _LONGEST_KEY, _LONGEST_LABEL = 50, 40, 500
 _PART = re.compile(r"\[([^\[\]]*)\]")
 
 
 @dataclass(frozen=True)
 class Text:
-    """A string; `clears` says that an empty one unsets the field."""
+    """A string; `clears` says that an empty one unsets the field, `is_url` that it must be an address."""
 
     required: bool = False
     clears: bool = False
     longest: int = 5000
+    is_url: bool = False
 
 
 @dataclass(frozen=True)
@@ -151,7 +153,20 @@ def _items(rule: Several, raw: Any, path: str) -> list[Any]:
 
 def _labels(raw: Any, path: str) -> dict[str, str]:
     labels = {} if raw == "" else _hash(raw, path)
-    return {key: _text(value, f"{path}[{key}]") for key, value in labels.items()}
+    for key, value in labels.items():
+        size = len(_text(value, f"{path}[{key}]"))
+        if size > _LONGEST_LABEL:
+            raise bad_parameter(
+                f"Metadata values can have up to {_LONGEST_LABEL} characters, but you passed in a value that "
+                f"is {size} characters. Invalid value: {value[:20]}",
+                param=path,
+            )
+    if len(labels) > _MOST_LABELS or any(len(key) > _LONGEST_KEY for key in labels):
+        raise bad_parameter(
+            f"Metadata can have up to {_MOST_LABELS} keys of up to {_LONGEST_KEY} characters each.",
+            param=path,
+        )
+    return labels
 
 
 def _single(rule: Moment | Whole | Flag | Choice | Text, raw: Any, path: str) -> int | str | None:
@@ -196,6 +211,8 @@ def _words(rule: Text, raw: Any, path: str) -> str | None:
             param=path,
             code="parameter_invalid_string_too_long",
         )
+    if words and rule.is_url and re.match(r"https?://[^\s/]", words) is None:
+        raise bad_parameter("Not a valid URL", param=path, code="url_invalid")
     if words:
         return words
     if rule.clears:

@@ -11,7 +11,7 @@ from typing import Any, TypeVar
 
 import uvicorn
 
-from payments.sandbox import clock, connect, disputes, paying
+from payments.sandbox import billing, clock, connect, disputes, paying
 from payments.sandbox.app import build
 from payments.sandbox.journal import Journal
 from payments.sandbox.lines import Line
@@ -154,6 +154,17 @@ class StandIn:
             row = self._world.state.get("account", account)
             connect.restrict(self._world, row)
             return copy.deepcopy(row.body)
+
+        return self._do(act)
+
+    def cancel_subscription(self, subscription: str) -> Body:
+        """End a subscription with its paid period, as its customer does, and return it."""
+
+        def act() -> Body:
+            with self._world.state.transaction():
+                row = self._world.state.get("subscription", subscription)
+                billing.cancel_at_period_end(self._world, row, cancel=True)
+                return copy.deepcopy(row.body)
 
         return self._do(act)
 

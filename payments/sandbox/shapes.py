@@ -49,7 +49,7 @@ def priced(amount: int, currency: str) -> str:
     """Return an amount as a buyer reads it: `€12.00`, `¥500`, `12.000 KWD`."""
     places = 0 if _ZERO_DECIMAL.fullmatch(currency) else 3 if _THREE_DECIMAL.fullmatch(currency) else 2
     number = f"{abs(amount) / 10**places:,.{places}f}"
-    sign = "−" if amount < 0 else ""  # noqa: RUF001 -- a minus sign, as in print
+    sign = "\N{MINUS SIGN}" if amount < 0 else ""
     symbol = _SYMBOLS.get(currency)
     return f"{sign}{symbol}{number}" if symbol else f"{sign}{number} {currency.upper()}"
 

@@ -34,6 +34,7 @@ class State:
         """Read what the journal remembers, then write it anew without its history."""
         self.journal = journal
         self._rows: dict[str, Row] = {}
+        self._by_kind: dict[str, dict[str, Row]] = {}
         self._serial = 0
         self._open = False
         self._touched: dict[str, Row | None] = {}
@@ -43,11 +44,20 @@ class State:
 
     def _apply(self, entry: Entry) -> None:
         if "gone" in entry:
-            self._rows.pop(entry["gone"], None)
+            self._drop(entry["gone"])
         else:
             row = Row(**entry)
-            self._rows[row.id] = row
+            self._put(row)
             self._serial = max(self._serial, row.serial)
+
+    def _put(self, row: Row) -> None:
+        self._rows[row.id] = row
+        self._by_kind.setdefault(row.kind, {})[row.id] = row
+
+    def _drop(self, identity: str) -> None:
+        row = self._rows.pop(identity, None)
+        if row is not None:
+            del self._by_kind[row.kind][identity]
 
     @contextmanager
     def transaction(self) -> Iterator[None]:
@@ -61,9 +71,9 @@ class State:
         except BaseException:
             for identity, before in self._touched.items():
                 if before is None:
-                    self._rows.pop(identity, None)
+                    self._drop(identity)
                 else:
-                    self._rows[identity] = before
+                    self._put(before)
             self._touched = {}
             raise
         finally:
@@ -84,7 +94,7 @@ class State:
         self._touch(body["id"])
         self._serial += 1
         row = Row(body["id"], kind, account, self._serial, body, hidden)
-        self._rows[row.id] = row
+        self._put(row)
         return row
 
     def update(self, row: Row, **fields: Any) -> Body:
@@ -102,7 +112,7 @@ class State:
     def forget(self, row: Row) -> None:
         """Drop a row that has no further use."""
         self._touch(row.id)
-        del self._rows[row.id]
+        self._drop(row.id)
 
     def find(self, identity: str) -> Row | None:
         """Return the row with this id, whoever owns it."""
@@ -121,19 +131,17 @@ class State:
 
     def all(self, kind: str) -> list[Row]:
         """Return everybody's objects of a kind, newest first."""
-        rows = [row for row in self._rows.values() if row.kind == kind]
+        rows = self._by_kind.get(kind, {}).values()
         return sorted(rows, key=lambda row: row.serial, reverse=True)
 
     def kinds(self) -> dict[str, int]:
         """Return how many rows there are of each kind."""
-        counts: dict[str, int] = {}
-        for row in self._rows.values():
-            counts[row.kind] = counts.get(row.kind, 0) + 1
-        return counts
+        return {kind: len(rows) for kind, rows in self._by_kind.items() if rows}
 
     def clear(self) -> None:
         """Know nothing any more, the clock included."""
         self._rows.clear()
+        self._by_kind.clear()
         self.journal.rewrite([])
 
     def now(self) -> int:

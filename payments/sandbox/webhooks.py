@@ -37,7 +37,9 @@ class Courier:
 
     def __init__(self, world: World) -> None:
         self.world = world
-        self._due: dict[str, float] = {}  # monotonic seconds; after a restart everything waiting is due
+        self._due: dict[
+            str, float
+        ] = {}  # monotonic seconds by delivery; after a restart everything waiting is due
         self._busy = asyncio.Lock()
         self._delivered = asyncio.Condition()
 
@@ -128,7 +130,9 @@ class Courier:
             return False
         with self.world.state.transaction():
             self._note(row, answers[0], is_accepted=is_accepted)
-        if not is_accepted:
+        if is_accepted:
+            self._due.pop(row.id, None)
+        else:
             wait = self.world.switches.retry_after_seconds * 2 ** (row.body["attempts"] - 1)
             self._due[row.id] = time.monotonic() + min(wait, _LONGEST_WAIT)
         async with self._delivered:
@@ -143,6 +147,7 @@ class Courier:
         event = state.find(row.body["event"])
         if is_accepted and event is not None:
             state.update(event, pending_webhooks=event.body["pending_webhooks"] - 1)
+            state.forget(row)
 
     def _webhook(self, row: Row) -> Webhook:
         event = self.world.state.find(row.body["event"])

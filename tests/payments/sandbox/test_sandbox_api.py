@@ -86,6 +86,22 @@ def test_what_is_not_there_is_missing(client: stripe.StripeClient) -> None:
     assert (caught.value.http_status, caught.value.code) == (404, "resource_missing")
 
 
+@pytest.mark.parametrize(
+    ("metadata", "words"),
+    [
+        (
+            {"a": "x" * 501},
+            "Metadata values can have up to 500 characters, but you passed in a value that is 501",
+        ),
+        ({"a" * 41: "x"}, "up to 50 keys of up to 40 characters each"),
+        ({str(number): "x" for number in range(51)}, "up to 50 keys of up to 40 characters each"),
+    ],
+)
+def test_metadata_has_limits(client: stripe.StripeClient, metadata: dict[str, str], words: str) -> None:
+    with pytest.raises(stripe.InvalidRequestError, match=words):
+        client.v1.customers.create({"metadata": metadata})
+
+
 # Lists
 
 

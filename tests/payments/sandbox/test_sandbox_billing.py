@@ -105,6 +105,21 @@ def test_cancelling_at_the_periods_end_lets_the_month_run_out(
     assert len(stand_in.objects("invoice")) == 1
 
 
+def test_a_customer_can_cancel_without_the_shop(stand_in: StandIn, subscription: str) -> None:
+    types(stand_in)
+    cancelled = stand_in.cancel_subscription(subscription)
+    assert (cancelled["status"], cancelled["cancel_at_period_end"]) == ("active", True)
+    assert types(stand_in) == ["customer.subscription.updated"]
+
+
+def test_each_invoice_is_about_its_own_period(stand_in: StandIn, subscription: str) -> None:
+    stand_in.advance(65 * DAY)
+    third, second, first = stand_in.objects("invoice")
+    assert (second["period_start"], third["period_start"]) == (first["created"], second["period_end"])
+    assert third["lines"]["data"][0]["period"]["start"] == third["created"]
+    assert third["lines"]["data"][0]["description"] == "1 \N{MULTIPLICATION SIGN} Club"
+
+
 def test_a_cancellation_can_be_taken_back(
     client: stripe.StripeClient, stand_in: StandIn, subscription: str
 ) -> None:

@@ -191,6 +191,7 @@ def test_a_session_for_cards_takes_no_bank_debit(sell: Sell, stand_in: StandIn) 
         ({"line_items": [{"price": "price_x"}]}, "parameter_missing", "line_items[0][quantity]"),
         ({"line_items": [{"quantity": 1, "price": "price_x"}]}, "resource_missing", "line_items[0][price]"),
         ({"success_url": ""}, "parameter_invalid_empty", "success_url"),
+        ({"success_url": "/thanks/"}, "url_invalid", "success_url"),
         ({"mode": "sell"}, None, "mode"),
         ({"subscription_data": {"description": "x"}}, None, "subscription_data"),
         ({"customer": "cus_x"}, "resource_missing", "customer"),

@@ -85,6 +85,15 @@ def test_a_webhook_is_given_up_after_its_last_attempt(
     assert len(shop.heard) == 2
 
 
+def test_what_was_delivered_leaves_nothing_to_keep(
+    client: stripe.StripeClient, stand_in: StandIn, shop: Any
+) -> None:
+    client.v1.products.create({"name": "A seat"})
+    assert len(stand_in.objects("_delivery")) == 1
+    stand_in.deliver()
+    assert stand_in.objects("_delivery") == []
+
+
 def test_events_that_nobody_accepted_can_be_listed(
     client: stripe.StripeClient, stand_in: StandIn, shop: Any
 ) -> None:
