@@ -2,8 +2,10 @@
 
 import datetime as dt
 import json
+import re
 from typing import Any
 
+from markupsafe import Markup, escape
 from starlette.requests import Request
 from starlette.responses import JSONResponse, RedirectResponse, Response
 from starlette.routing import BaseRoute, Route
@@ -24,7 +26,7 @@ def _moment(seconds: int) -> str:
 
 
 def _words(name: str) -> str:
-    return name.replace("_", " ").replace(".", " ").capitalize()
+    return name.replace("_", " ").replace(".", " ").capitalize().replace("Api ", "API ")
 
 
 def _shortened(identity: str) -> str:
@@ -90,9 +92,18 @@ class Desk:
             for event in self.world.state.all("event")
             if event.body["data"]["object"].get("id") == row.id
         ]
-        return show(
-            request, "object.html", row=row, text=json.dumps(row.body, indent=2), events=events[:_PAGE]
-        )
+        return show(request, "object.html", row=row, text=self._linked(row.body), events=events[:_PAGE])
+
+    def _linked(self, body: Body) -> Markup:
+        """Return an object as JSON in which the id of every other object is a link to it."""
+
+        def link(found: re.Match[str]) -> str:
+            other = self.world.state.find(found[1])
+            is_shown = other and not other.kind.startswith("_") and found[1] != body.get("id")
+            return f'"<a href="/_stand_in/objects/{found[1]}">{found[1]}</a>"' if is_shown else found[0]
+
+        plain = str(escape(json.dumps(body, indent=2, ensure_ascii=False))).replace("&#34;", '"')
+        return Markup(re.sub(r'"(\w+_\w+)"', link, plain))  # noqa: S704 -- escaped above; links are ours
 
     async def switches(self, request: Request) -> Response:
         """Tell the switches, or turn some: from JSON, or from the desk's form."""

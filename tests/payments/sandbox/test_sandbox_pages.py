@@ -202,6 +202,16 @@ def test_the_desk_leads_to_every_object(browser: httpx.Client, sell: Sell, stand
             assert browser.get(thing).status_code == 200
 
 
+def test_an_object_is_shown_as_text_that_leads_to_others(
+    browser: httpx.Client, client: stripe.StripeClient
+) -> None:
+    product = client.v1.products.create({"name": '<b title="x">A "seat"</b>'})
+    price = client.v1.prices.create({"currency": "eur", "unit_amount": 1, "product": product.id})
+    page = browser.get(f"/_stand_in/objects/{price.id}").text
+    assert f'"product": "<a href="/_stand_in/objects/{product.id}">{product.id}</a>"' in page
+    assert "<b " not in browser.get(f"/_stand_in/objects/{product.id}").text
+
+
 def test_a_kind_is_shown_in_pages(browser: httpx.Client, client: stripe.StripeClient) -> None:
     for number in range(26):
         client.v1.customers.create({"name": f"Customer {number}"})
