@@ -5,5 +5,5 @@ class StagedoorConfig(AppConfig):
     name = "stagedoor"
 
     def ready(self) -> None:
-        """Register the checks of production's settings."""
-        from stagedoor import checks  # noqa: F401, PLC0415 -- app-ready: registering is its effect
+        """Register the checks of production's settings, and the Celery app that every `shared_task` belongs to."""
+        from stagedoor import celery, checks  # noqa: F401, PLC0415 -- app-ready: registering is their effect
