@@ -2,11 +2,11 @@
 
     python -m benchmarks.listeners --listeners 20 50 --seconds 10
 
-Prints one JSON object. `us_per_listener_s` is the server process's CPU (user and system) in microseconds for
-each listener and second; `marginal_…` is the same between the smallest and the largest size, without the fixed
-part. The listeners are real aiortc clients in this process, made light by a kernel filter that drops their RTP;
-the first of each size has no filter and says which tone it heard. On loopback the kernel's receiving half is
-charged to the sender too.
+Prints one JSON object. `us_per_listener_s` is the server process's CPU (user and system) in microseconds
+for each listener and second; `marginal_…` is the same between the smallest and the largest size, without
+what is fixed. The listeners are real aiortc clients in this process, made light by a kernel filter that
+drops their RTP; the first of each size has no filter and says which tone it heard. On loopback the kernel's
+receiving half is charged to the sender too.
 """
 
 import argparse

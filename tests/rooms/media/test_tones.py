@@ -1,7 +1,9 @@
 """Who hears whom, proved by tones through real connections. Fails when aiortc's inside has moved."""
 
 import asyncio
+import threading
 import time
+from pathlib import Path
 
 import pytest
 
@@ -314,3 +316,25 @@ async def test_presence_names_who_hears_and_who_sends() -> None:
     assert told == [
         {"event": "presence", "room": "the-room", "hearing": ["ben"], "upstream": ["ada"], "seconds": 5.0}
     ]
+
+
+async def test_when_all_have_left_nothing_of_them_is_left() -> None:
+    """Sockets, threads and tasks: a room that forgets may not keep them either."""
+
+    def kept() -> tuple[int, int, int]:
+        return len(list(Path("/proc/self/fd").iterdir())), threading.active_count(), len(asyncio.all_tasks())
+
+    async with ground():
+        pass  # what the first house of a process keeps for good is not counted
+    await asyncio.sleep(0.1)
+    before = kept()
+    async with ground() as here:
+        for round_ in range(3):
+            await here.speak("ada", Tone(440.0), epoch=round_ + 1)
+            ears = [await here.listen(f"ear-{number}", epoch=round_ + 1) for number in range(4)]
+            await asyncio.gather(*(ear.up() for ear in ears))
+            here.room.drop("ada", epoch=round_ + 1)
+            for number in range(4):
+                here.room.drop(f"ear-{number}", epoch=round_ + 1)
+    await asyncio.sleep(0.1)
+    assert kept() == before
