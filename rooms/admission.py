@@ -250,7 +250,7 @@ def _welcome(*, user: User | AnonymousUser, event: Event, at: datetime) -> Verdi
 def _end_old_page(seat: Seat, *, at: datetime) -> None:
     """End whatever the seat's last page had: its grants by the epoch, its sound, then its sockets."""
     _stop_sound(seat)
-    callboard.end_seat(seat.pk, epoch=seat.epoch, code=Close.TAKEN_OVER)
+    callboard.end_seat(seat.pk, upto=seat.connection, code=Close.TAKEN_OVER)
     seat.epoch += 1
     if seat.status == Seat.Status.PRESENT:
         move(seat, Seat.Status.AWAY, seen_at=at)
@@ -288,7 +288,7 @@ def _role(seat: Seat, verdict: Verdict) -> Seat.Role:
 
 def _put_out(seat: Seat, *, reason: Reason) -> None:
     _stop_sound(seat)
-    callboard.end_seat(seat.pk, epoch=seat.epoch, code=CLOSES[reason])
+    callboard.end_seat(seat.pk, upto=seat.connection, code=CLOSES[reason])
     move(
         seat,
         Seat.Status.REVOKED,

@@ -76,9 +76,9 @@ def announce(room_id: str, *, touched: Collection[str] = ()) -> None:
     transaction.on_commit(partial(_announce, room_id, list(touched)), robust=True)
 
 
-def end_seat(seat_id: str, *, epoch: int, code: Close, keep: str = "") -> None:
-    """Close the seat's sockets of this epoch and before, except `keep`, once the transaction commits."""
-    message = {"type": "seat.over", "epoch": epoch, "code": int(code), "keep": keep}
+def end_seat(seat_id: str, *, upto: int, code: Close) -> None:
+    """Close the seat's sockets up to this connection, once the transaction commits. Later ones are not meant."""
+    message = {"type": "seat.over", "upto": upto, "code": int(code)}
     transaction.on_commit(partial(_send, seat_group(seat_id), message), robust=True)
 
 

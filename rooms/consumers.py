@@ -4,7 +4,6 @@ Handlers run one after the other for each socket, so a browser that floods waits
 """
 
 import asyncio
-import secrets
 from collections.abc import Mapping
 from typing import Any, Final
 
@@ -45,7 +44,6 @@ class RoomConsumer(AsyncWebsocketConsumer):
     seat: Seat | None = None
 
     async def connect(self) -> None:
-        self.name = secrets.token_hex(16)
         self.over = False
         self.groups_joined: list[str] = []
         loop = asyncio.get_running_loop()
@@ -59,7 +57,7 @@ class RoomConsumer(AsyncWebsocketConsumer):
         for group in self.groups_joined:
             await self.channel_layer.group_discard(group, self.channel_name)
         if self.seat is not None:
-            await database_sync_to_async(presence.away)(seat=self.seat, socket=self.name, at=now())
+            await database_sync_to_async(presence.away)(seat=self.seat, at=now())
 
     async def receive(self, text_data: str | None = None, bytes_data: bytes | None = None) -> None:
         if self.over:
@@ -90,7 +88,7 @@ class RoomConsumer(AsyncWebsocketConsumer):
         elif self.seat is None:
             await self._end(Close.BAD_GRANT)
         elif isinstance(request, protocol.Leave):
-            await database_sync_to_async(presence.leave)(seat=self.seat, socket=self.name, at=now())
+            await database_sync_to_async(presence.leave)(seat=self.seat, at=now())
             self.over = True
             await self._say(protocol.Ok(id=request.id))
             await self.close(code=1000)
@@ -117,11 +115,11 @@ class RoomConsumer(AsyncWebsocketConsumer):
         for group in (callboard.seat_group(seat.pk), callboard.room_group(seat.room_id)):
             await self.channel_layer.group_add(group, self.channel_name)
             self.groups_joined.append(group)
-        self.seat = await database_sync_to_async(presence.connect)(seat=seat, socket=self.name, at=now())
+        self.seat = await database_sync_to_async(presence.connect)(seat=seat, at=now())
         await self._say(await database_sync_to_async(self._welcome)(self.seat))
 
     def _carry_out(self, seat: Seat, request: protocol.AnyRequest) -> protocol.Event:
-        seq = presence.touch(seat=seat, socket=self.name, at=now())
+        seq = presence.touch(seat=seat, at=now())
         match request:
             case protocol.Ping():
                 return protocol.Ok(id=request.id, seq=seq)
@@ -188,7 +186,7 @@ class RoomConsumer(AsyncWebsocketConsumer):
         """Return the seat as it is now. Raise presence.Gone."""
         fresh = Seat.objects.seated().select_related("user").filter(pk=seat.pk, epoch=seat.epoch).first()
         if fresh is None:
-            raise presence.Gone(presence.why_gone(seat=seat, socket=self.name))
+            raise presence.Gone(presence.why_gone(seat))
         return fresh
 
     # ---- What the house says
@@ -218,9 +216,8 @@ class RoomConsumer(AsyncWebsocketConsumer):
         await self._end(Close(message["code"]))
 
     async def seat_over(self, message: Mapping[str, Any]) -> None:
-        if self.seat is None or self.name == message["keep"] or self.seat.epoch > message["epoch"]:
-            return
-        await self._end(Close(message["code"]))
+        if self.seat is not None and self.seat.connection <= message["upto"]:
+            await self._end(Close(message["code"]))
 
     # ---- Small things
 

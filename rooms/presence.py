@@ -8,6 +8,7 @@ from payments.states import move
 from rooms import callboard
 from rooms.admission import raise_seq
 from rooms.models import Ban, Room, Seat
+from rooms.models.seat import SeatQuerySet
 from rooms.protocol import GRACE_SECONDS, PING_SECONDS, Close
 
 TAKEN_SECONDS = 60  # a seat whose page never opened its socket
@@ -23,15 +24,15 @@ class Gone(Exception):
         self.code = code
 
 
-def connect(*, seat: Seat, socket: str, at: datetime) -> Seat:
-    """Let this socket hold the seat; an older one of the same seat is closed. Return the seat as it is now. Raise Gone."""
+def connect(*, seat: Seat, at: datetime) -> Seat:
+    """Let a new socket hold the seat; older ones are closed. Return the seat with its `connection`. Raise Gone."""
     with transaction.atomic():
         room = Room.objects.select_for_update().get(pk=seat.room_id)
         now = room.seats.seated().select_related("user", "room").filter(pk=seat.pk, epoch=seat.epoch).first()
         if now is None:
-            raise Gone(why_gone(seat=seat, socket=socket))
-        callboard.end_seat(now.pk, epoch=now.epoch, code=Close.TAKEN_OVER, keep=socket)
-        move(now, Seat.Status.PRESENT, socket=socket, seen_at=at)
+            raise Gone(why_gone(seat))
+        callboard.end_seat(now.pk, upto=now.connection, code=Close.TAKEN_OVER)
+        move(now, Seat.Status.PRESENT, connection=now.connection + 1, seen_at=at)
         if now.role == Seat.Role.HOST and room.host_gone_at is not None:
             Room.objects.filter(pk=room.pk).update(host_gone_at=None)
             _tell(room, now)
@@ -40,19 +41,18 @@ def connect(*, seat: Seat, socket: str, at: datetime) -> Seat:
     return now
 
 
-def touch(*, seat: Seat, socket: str, at: datetime) -> int:
+def touch(*, seat: Seat, at: datetime) -> int:
     """Note that the socket is alive, and return the room's seq. Raise Gone when the seat is no longer its own."""
-    mine = Seat.objects.filter(pk=seat.pk, epoch=seat.epoch, socket=socket, status=Seat.Status.PRESENT)
-    if not mine.update(seen_at=at):
-        raise Gone(why_gone(seat=seat, socket=socket))
+    if not _held_by(seat).filter(status=Seat.Status.PRESENT).update(seen_at=at):
+        raise Gone(why_gone(seat))
     return Room.objects.values_list("seq", flat=True).get(pk=seat.room_id)
 
 
-def away(*, seat: Seat, socket: str, at: datetime) -> None:
+def away(*, seat: Seat, at: datetime) -> None:
     """Note that the socket is lost. The seat waits; nothing happens if another socket holds it by now."""
     with transaction.atomic():
         room = Room.objects.select_for_update().filter(pk=seat.room_id).first()
-        now = Seat.objects.filter(pk=seat.pk, socket=socket, status=Seat.Status.PRESENT).first()
+        now = _held_by(seat).filter(status=Seat.Status.PRESENT).first()
         if room is None or now is None:
             return
         move(now, Seat.Status.AWAY, seen_at=at)
@@ -60,13 +60,13 @@ def away(*, seat: Seat, socket: str, at: datetime) -> None:
             _tell(room, now)
 
 
-def leave(*, seat: Seat, socket: str, at: datetime) -> None:
+def leave(*, seat: Seat, at: datetime) -> None:
     """Give the seat up, as its person asked. Raise Gone when it is no longer this socket's."""
     with transaction.atomic():
         room = Room.objects.select_for_update().get(pk=seat.room_id)
-        now = room.seats.seated().filter(pk=seat.pk, socket=socket).first()
+        now = _held_by(seat).seated().first()
         if now is None:
-            raise Gone(why_gone(seat=seat, socket=socket))
+            raise Gone(why_gone(seat))
         _give_up(room, [now], at=at)
 
 
@@ -91,23 +91,28 @@ def expire(*, at: datetime) -> int:
     return gone
 
 
-def why_gone(*, seat: Seat, socket: str) -> Close:
-    """Say why a socket lost its seat, as its browser is told."""
+def why_gone(seat: Seat) -> Close:
+    """Say why the socket that holds this copy of the seat lost it, as its browser is told."""
     now = Seat.objects.select_related("room").filter(pk=seat.pk).first()
     if now is None or now.room.status == Room.Status.CLOSED:
         return Close.ROOM_CLOSED
     if now.status == Seat.Status.REVOKED:
         banned = Ban.objects.filter(room_id=now.room_id, user_id=now.user_id).exists()
         return Close.REMOVED if banned else Close.TICKET_GONE
-    taken_over = now.is_seated and (now.epoch != seat.epoch or now.socket not in {"", socket})
+    taken_over = now.is_seated and (now.epoch, now.connection) != (seat.epoch, seat.connection)
     return Close.TAKEN_OVER if taken_over else Close.BAD_GRANT
 
 
+def _held_by(seat: Seat) -> SeatQuerySet:
+    """Return the seat's row, as long as the socket that holds this copy of it is the last one."""
+    return Seat.objects.filter(pk=seat.pk, epoch=seat.epoch, connection=seat.connection)
+
+
 def _give_up(room: Room, seats: list[Seat], *, at: datetime) -> None:
-    """The census, or the page itself, ends the sound of a seat that was given up."""
+    # The sound of a seat that was given up is ended by the next census, if the page has not ended it itself.
     was_seen = [seat for seat in seats if seat.stage != Seat.Stage.OFF]
     for seat in seats:
-        callboard.end_seat(seat.pk, epoch=seat.epoch, code=Close.BAD_GRANT)
+        callboard.end_seat(seat.pk, upto=seat.connection, code=Close.BAD_GRANT)
         move(
             seat, Seat.Status.LEFT, stage=Seat.Stage.OFF, muted=True, hand_at=None, resume_hash="", seen_at=at
         )

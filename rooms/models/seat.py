@@ -79,7 +79,9 @@ class Seat(models.Model):
     tab = models.CharField(
         max_length=64, blank=True, help_text=_("Which page holds the seat; each makes up its own.")
     )
-    socket = models.CharField(max_length=32, blank=True, help_text=_("Which connection holds the seat."))
+    connection = models.PositiveIntegerField(
+        default=0, help_text=_("Counts its sockets. Only the last one holds the seat.")
+    )
     hand_at = models.DateTimeField(null=True, blank=True)
     taken_at = models.DateTimeField()
     seen_at = models.DateTimeField(help_text=_("When its socket was last heard of."))

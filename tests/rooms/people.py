@@ -34,10 +34,10 @@ def officer(event: Event, role: Officer.Role) -> User:
     return user
 
 
-def sit(user: User, event: Event, at: datetime, *, socket: str = "") -> Seat:
+def sit(user: User, event: Event, at: datetime) -> Seat:
     """Take the person through the door, up to a connected socket."""
     seat = admission.admit(user=user, event=event, tab=TAB, at=at).seat
-    return presence.connect(seat=seat, socket=socket or seat.pk, at=at)
+    return presence.connect(seat=seat, at=at)
 
 
 def open_room(event: Event, host: User, at: datetime) -> Seat:

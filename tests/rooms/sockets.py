@@ -57,7 +57,9 @@ class Page:
         await self.say(op, id=self.number, **fields)
         while True:
             message = await self.hear()
-            if message.get("op") in {"ok", "err"} and message["id"] == self.number:
+            if "closed" in message:
+                raise AssertionError(f"Closed with {message['closed']} instead of answering {op}.")
+            if message["op"] in {"ok", "err"} and message["id"] == self.number:
                 return message
 
     async def room_where(self, **having: Any) -> dict[str, Any]:

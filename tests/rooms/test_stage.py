@@ -238,7 +238,7 @@ class Evening(RuleBasedStateMachine):
 
     @rule(whom=who)
     def lose_the_line(self, whom: int) -> None:
-        presence.away(seat=self.seats[whom], socket=self.seats[whom].pk, at=self.at)
+        presence.away(seat=self.seats[whom], at=self.at)
 
     @precondition(lambda self: len(self.gone) < 2)
     @rule(by=who, whom=who)

@@ -6,7 +6,7 @@ import tempfile
 from argparse import ArgumentParser
 from contextlib import suppress
 from pathlib import Path
-from typing import Any, Final
+from typing import Any
 
 import httpx
 from channels.db import database_sync_to_async
@@ -21,8 +21,6 @@ from rooms.media import melody, player, whip_client
 from rooms.models import Grant, Seat
 from rooms.protocol import PING_SECONDS
 from ticketing.models import Event
-
-SOCKET: Final = "player"
 
 
 class Command(BaseCommand):
@@ -62,7 +60,7 @@ def _on_stage(user: User, event: Event, *, opening: bool) -> Seat:
     """Sit the player down, on stage and unmuted."""
     try:
         seat = admission.seat_of(user=user, event=event, at=now())
-        seat = presence.connect(seat=seat, socket=SOCKET, at=now())
+        seat = presence.connect(seat=seat, at=now())
         if opening:
             with suppress(doors.DoorsHaveMoved):
                 doors.open_doors(by=seat, at=now())
@@ -90,7 +88,7 @@ async def _play(path: Path, seat: Seat, *, whip_url: str, loop: bool) -> None:
     finally:
         alive.cancel()
         with suppress(presence.Gone):
-            await database_sync_to_async(presence.leave)(seat=seat, socket=SOCKET, at=now())
+            await database_sync_to_async(presence.leave)(seat=seat, at=now())
 
 
 async def _stay(seat: Seat, stop: asyncio.Event) -> None:
@@ -98,7 +96,7 @@ async def _stay(seat: Seat, stop: asyncio.Event) -> None:
     while True:
         await asyncio.sleep(PING_SECONDS)
         try:
-            await database_sync_to_async(presence.touch)(seat=seat, socket=SOCKET, at=now())
+            await database_sync_to_async(presence.touch)(seat=seat, at=now())
         except presence.Gone:
             stop.set()
             return
