@@ -3,6 +3,7 @@
 import argparse
 import os
 import sys
+from contextlib import suppress
 from pathlib import Path
 
 from payments.sandbox.serve import HOST, listen, make_server, make_world
@@ -46,7 +47,8 @@ def main(arguments: list[str]) -> int:
         connect_secret=options.webhook_connect_secret,
         state_path=options.state,
     )
-    make_server(world, Courier(world)).run(sockets=[ear])
+    with suppress(KeyboardInterrupt):  # uvicorn has shut down by then, and passes Ctrl-C on
+        make_server(world, Courier(world)).run(sockets=[ear])
     return 0
 
 

@@ -30,7 +30,7 @@ def _words(name: str) -> str:
 
 
 def _shortened(identity: str) -> str:
-    return identity if len(identity) <= 24 else f"{identity[:16]}…{identity[-6:]}"
+    return identity if len(identity) <= 18 else f"{identity[:10]}…{identity[-6:]}"
 
 
 def _worth(body: Body) -> str:

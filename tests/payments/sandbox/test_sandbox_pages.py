@@ -2,6 +2,7 @@
 
 import os
 import re
+import signal
 import subprocess
 import sys
 import threading
@@ -312,7 +313,8 @@ def test_a_taken_port_is_told_in_one_sentence(tmp_path: Path) -> None:
     assert words == f"Port {port} is taken: stop what uses it, or choose another with --port.\n"
 
 
-def test_it_serves_on_the_loopback_until_it_is_stopped(tmp_path: Path) -> None:
+@pytest.mark.parametrize("stop", [signal.SIGINT, signal.SIGTERM])
+def test_it_serves_on_the_loopback_until_it_is_stopped(tmp_path: Path, stop: signal.Signals) -> None:
     with listen(0) as free:
         port = str(free.getsockname()[1])
     process = start("--port", port, "--state", str(tmp_path / "state.jsonl"), debug="true")
@@ -328,7 +330,7 @@ def test_it_serves_on_the_loopback_until_it_is_stopped(tmp_path: Path) -> None:
         assert page is not None
         assert page.status_code == 200
     finally:
-        process.terminate()
+        process.send_signal(stop)
         _, words = process.communicate(timeout=30)
         stopper.cancel()
     assert words == ""
