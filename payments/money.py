@@ -76,6 +76,17 @@ class Money:
         share = share if self.minor >= 0 else -share
         return Money(share, self.currency), Money(self.minor - share, self.currency)
 
+    def prorate(self, *, part: "Money", whole: "Money") -> "Money":
+        """Return what belongs to `part` of `whole`, rounded down; the whole gets all of it. Money of one kind.
+
+        Take it again and again from what is left, and the last part gets the odd units: nothing is lost.
+        """
+        self._same_currency(part)
+        self._same_currency(whole)
+        if not 0 <= part.minor <= whole.minor or self.minor < 0 or whole.minor == 0:
+            raise ValueError("A part lies between nothing and the whole.")
+        return Money(self.minor * part.minor // whole.minor, self.currency)
+
     def __add__(self, other: "Money") -> "Money":
         self._same_currency(other)
         return Money(self.minor + other.minor, self.currency)

@@ -1,16 +1,30 @@
 """Money that a buyer was asked for, was given back, or took back."""
 
 import uuid
+from dataclasses import dataclass
 from typing import ClassVar
 
 from django.conf import settings
 from django.db import models
-from django.db.models import F, Q
+from django.db.models import F, Q, Sum
 from django.utils.translation import gettext_lazy as _
 
 from payments.models.payee import Payee
 from payments.models.subscription import Subscription
 from payments.money import Money
+
+
+@dataclass(frozen=True, slots=True)
+class Remainder:
+    """What is left of a charge once refunds and lost disputes are taken off. A dispute can take it below zero."""
+
+    amount: Money
+    fee: Money
+
+    @property
+    def net(self) -> Money:
+        """The payee's part of it."""
+        return self.amount - self.fee
 
 
 class Charge(models.Model):
@@ -38,6 +52,11 @@ class Charge(models.Model):
     fee_minor = models.BigIntegerField(help_text=_("The platform's part of the amount."))
     currency = models.CharField(max_length=3)
     status = models.CharField(max_length=8, choices=Status, default=Status.ASKED)
+    checkout_request = models.JSONField(
+        default=dict,
+        blank=True,
+        help_text=_("What Stripe was asked for, word for word, so that the same can be asked again."),
+    )
     checkout_id = models.CharField(max_length=255, null=True, blank=True, unique=True)
     checkout_url = models.TextField(blank=True)
     checkout_expires_at = models.DateTimeField(null=True, blank=True)
@@ -59,7 +78,14 @@ class Charge(models.Model):
                 name="a_paid_charge_says_when", condition=~Q(status="paid") | Q(paid_at__isnull=False)
             ),
         ]
-        indexes = [models.Index(fields=["payee", "paid_at"], name="charges_of_a_payee")]
+        indexes = [
+            models.Index(fields=["payee", "paid_at"], name="charges_of_a_payee"),
+            models.Index(
+                fields=["paid_at"],
+                name="charges_whose_fee_is_unknown",
+                condition=Q(status="paid", stripe_fee_minor__isnull=True),
+            ),
+        ]
 
     @property
     def amount(self) -> Money:
@@ -68,6 +94,20 @@ class Charge(models.Model):
     @property
     def fee(self) -> Money:
         return Money(self.fee_minor, self.currency)
+
+    @property
+    def cause(self) -> str:
+        """How the books name this row."""
+        return f"charge-{self.pk}"
+
+    def remainder(self) -> Remainder:
+        """Return what is left of it. Two queries; true as long as the caller holds the row's lock."""
+        amount, fee = self.amount, self.fee
+        for gone in (self.refunds.exclude(status="failed"), self.disputes.filter(is_withdrawn=True)):
+            sums = gone.aggregate(amount=Sum("amount_minor", default=0), fee=Sum("fee_minor", default=0))
+            amount -= Money(sums["amount"], self.currency)
+            fee -= Money(sums["fee"], self.currency)
+        return Remainder(amount, fee)
 
 
 class Refund(models.Model):
@@ -98,7 +138,11 @@ class Refund(models.Model):
     stripe_id = models.CharField(max_length=64, null=True, blank=True, unique=True)
     failure = models.CharField(max_length=200, blank=True)
     created_at = models.DateTimeField()
-    asked_stripe_at = models.DateTimeField(null=True, blank=True)
+    asked_stripe_at = models.DateTimeField(
+        null=True, blank=True, help_text=_("When we first asked Stripe to send it.")
+    )
+    attempts = models.PositiveSmallIntegerField(default=0)
+    next_attempt_at = models.DateTimeField(null=True, blank=True)
 
     class Meta:
         constraints = [
@@ -107,23 +151,76 @@ class Refund(models.Model):
                 name="the_fee_is_a_part_of_the_refund",
                 condition=Q(fee_minor__gte=0, fee_minor__lte=F("amount_minor")),
             ),
+            models.CheckConstraint(
+                name="a_refund_at_stripe_has_its_id",
+                condition=~Q(status__in=["sent", "done"]) | Q(stripe_id__isnull=False),
+            ),
+            models.CheckConstraint(
+                name="a_failed_refund_says_why", condition=~Q(status="failed") | ~Q(failure="")
+            ),
+        ]
+        indexes = [
+            models.Index(
+                fields=["next_attempt_at"], name="refunds_to_send", condition=Q(status__in=["wanted", "sent"])
+            )
         ]
 
     @property
     def amount(self) -> Money:
         return Money(self.amount_minor, self.currency)
 
+    @property
+    def fee(self) -> Money:
+        return Money(self.fee_minor, self.currency)
+
+    @property
+    def cause(self) -> str:
+        """How the books and Stripe name this row."""
+        return f"refund-{self.pk}"
+
 
 class Dispute(models.Model):
     """A buyer asked their bank to take the money back. Stripe's statuses, as Stripe names them."""
+
+    # While it is only a question, or once it has ended well, the money may be given back as usual.
+    HARMLESS = ("warning_needs_response", "warning_under_review", "warning_closed", "won", "prevented")
 
     id = models.UUIDField(primary_key=True, default=uuid.uuid4, editable=False)
     charge = models.ForeignKey(Charge, on_delete=models.PROTECT, related_name="disputes")
     stripe_id = models.CharField(max_length=64, unique=True)
     amount_minor = models.BigIntegerField()
+    fee_minor = models.BigIntegerField(default=0, help_text=_("The platform's part that goes back with it."))
+    stripe_fee_minor = models.BigIntegerField(default=0, help_text=_("What Stripe takes for the dispute."))
     currency = models.CharField(max_length=3)
     stripe_status = models.CharField(max_length=40)
     reason = models.CharField(max_length=60, blank=True)
+    is_withdrawn = models.BooleanField(default=False, help_text=_("The bank holds the money now."))
     withdrawn_at = models.DateTimeField(null=True, blank=True)
     reinstated_at = models.DateTimeField(null=True, blank=True)
     created_at = models.DateTimeField()
+    asked_stripe_at = models.DateTimeField(null=True, blank=True)
+
+    class Meta:
+        constraints = [
+            models.CheckConstraint(
+                name="a_withdrawn_dispute_says_when",
+                condition=Q(is_withdrawn=False) | Q(withdrawn_at__isnull=False),
+            ),
+            models.CheckConstraint(
+                name="a_reinstated_dispute_was_withdrawn",
+                condition=Q(reinstated_at__isnull=True) | Q(withdrawn_at__isnull=False),
+            ),
+        ]
+
+    @property
+    def amount(self) -> Money:
+        return Money(self.amount_minor, self.currency)
+
+    @property
+    def fee(self) -> Money:
+        return Money(self.fee_minor, self.currency)
+
+    @property
+    def cause(self) -> str:
+        """How the books name this row."""
+        return f"dispute-{self.pk}"

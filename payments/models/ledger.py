@@ -58,7 +58,9 @@ class Transfer(models.Model):
     target = models.ForeignKey(LedgerAccount, on_delete=models.PROTECT, related_name="transfers_in")
     amount_minor = models.BigIntegerField()
     currency = models.CharField(max_length=3)
-    reason = models.CharField(max_length=40, help_text=_("Which promise it keeps, like sale or payout-reserved."))
+    reason = models.CharField(
+        max_length=40, help_text=_("Which promise it keeps, like sale or payout-reserved.")
+    )
     reference = models.CharField(max_length=80, help_text=_("The row that caused it, like charge-<id>."))
     at = models.DateTimeField()
 

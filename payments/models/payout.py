@@ -25,9 +25,11 @@ class Payout(models.Model):
     MOVES: ClassVar = {
         Status.REQUESTED: {Status.HELD, Status.APPROVED, Status.REJECTED},
         Status.HELD: {Status.APPROVED, Status.REJECTED},
-        Status.APPROVED: {Status.SENDING, Status.REJECTED},
+        Status.APPROVED: {Status.SENDING, Status.HELD, Status.REJECTED},
         Status.SENDING: {Status.PAID, Status.FAILED},
     }
+
+    OPEN = (Status.REQUESTED, Status.HELD, Status.APPROVED, Status.SENDING)
 
     id = models.UUIDField(primary_key=True, default=uuid.uuid4, editable=False)
     payee = models.ForeignKey(Payee, on_delete=models.PROTECT, related_name="payouts")
@@ -42,7 +44,9 @@ class Payout(models.Model):
         settings.AUTH_USER_MODEL, null=True, blank=True, on_delete=models.PROTECT, related_name="+"
     )
     reviewed_at = models.DateTimeField(null=True, blank=True)
-    reason = models.TextField(blank=True, help_text=_("What the creator is told when held, rejected or failed."))
+    reason = models.TextField(
+        blank=True, help_text=_("What the creator is told when held, rejected or failed.")
+    )
     destination = models.CharField(
         max_length=64, blank=True, help_text=_("The Stripe account it was approved for.")
     )
@@ -50,6 +54,8 @@ class Payout(models.Model):
     asked_stripe_at = models.DateTimeField(
         null=True, blank=True, help_text=_("When we first asked Stripe to send it.")
     )
+    attempts = models.PositiveSmallIntegerField(default=0)
+    next_attempt_at = models.DateTimeField(null=True, blank=True)
     paid_at = models.DateTimeField(null=True, blank=True)
 
     class Meta:
@@ -60,28 +66,57 @@ class Payout(models.Model):
             ),
             models.CheckConstraint(
                 name="a_decided_payout_names_its_reviewer",
-                condition=Q(status__in=["requested"]) | Q(reviewed_by__isnull=False, reviewed_at__isnull=False),
+                condition=Q(status__in=["requested"])
+                | Q(reviewed_by__isnull=False, reviewed_at__isnull=False),
             ),
             models.CheckConstraint(
                 name="a_payout_held_back_gives_a_reason",
                 condition=~Q(status__in=["held", "rejected", "failed"]) | ~Q(reason=""),
             ),
+            models.CheckConstraint(
+                name="an_approved_payout_names_its_destination",
+                condition=~Q(status__in=["approved", "sending", "paid"]) | ~Q(destination=""),
+            ),
+            models.CheckConstraint(
+                name="a_paid_payout_has_its_transfer",
+                condition=~Q(status="paid") | Q(stripe_id__isnull=False, paid_at__isnull=False),
+            ),
         ]
-        indexes = [models.Index(fields=["status", "requested_at"], name="payouts_to_review")]
+        indexes = [
+            models.Index(fields=["status", "requested_at"], name="payouts_to_review"),
+            models.Index(fields=["payee", "requested_at"], name="payouts_of_a_payee"),
+            models.Index(
+                fields=["next_attempt_at"],
+                name="payouts_to_send",
+                condition=Q(status__in=["approved", "sending"]),
+            ),
+        ]
 
     @property
     def amount(self) -> Money:
         return Money(self.amount_minor, self.currency)
 
+    @property
+    def cause(self) -> str:
+        """How the books and Stripe name this row."""
+        return f"payout-{self.pk}"
+
+    @property
+    def is_open(self) -> bool:
+        return self.status in self.OPEN
+
 
 class Approval(models.Model):
-    """One person said yes to one payout. Above a limit it takes two."""
+    """One person said yes to one payout, to one account: a yes counts for no other. Above a limit it takes two."""
 
     payout = models.ForeignKey(Payout, on_delete=models.PROTECT, related_name="approvals")
     by = models.ForeignKey(settings.AUTH_USER_MODEL, on_delete=models.PROTECT, related_name="+")
+    destination = models.CharField(max_length=64, default="", help_text=_("The Stripe account it was for."))
     at = models.DateTimeField()
 
     class Meta:
         constraints = [
-            models.UniqueConstraint(fields=["payout", "by"], name="one_yes_per_person_and_payout"),
+            models.UniqueConstraint(
+                fields=["payout", "by", "destination"], name="one_yes_per_person_payout_and_account"
+            ),
         ]

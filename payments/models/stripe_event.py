@@ -30,7 +30,10 @@ class StripeEvent(models.Model):
 
     class Meta:
         indexes = [
-            models.Index(
-                fields=["next_attempt_at"], name="events_to_handle", condition=Q(status="received")
-            )
+            models.Index(fields=["next_attempt_at"], name="events_to_handle", condition=Q(status="received"))
         ]
+
+    @property
+    def object_id(self) -> str:
+        """The id of the object that it tells of. The object itself is read from Stripe anew."""
+        return str(self.body["data"]["object"]["id"])

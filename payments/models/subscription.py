@@ -27,12 +27,19 @@ class Subscription(models.Model):
 
     id = models.UUIDField(primary_key=True, default=uuid.uuid4, editable=False)
     payee = models.ForeignKey(Payee, on_delete=models.PROTECT, related_name="subscriptions")
-    buyer = models.ForeignKey(settings.AUTH_USER_MODEL, on_delete=models.PROTECT, related_name="subscriptions")
+    buyer = models.ForeignKey(
+        settings.AUTH_USER_MODEL, on_delete=models.PROTECT, related_name="subscriptions"
+    )
     reference = models.CharField(max_length=80, unique=True)
     description = models.CharField(max_length=200)
     amount_minor = models.BigIntegerField(help_text=_("A month's price."))
     currency = models.CharField(max_length=3)
     status = models.CharField(max_length=8, choices=Status, default=Status.ASKED)
+    checkout_request = models.JSONField(
+        default=dict,
+        blank=True,
+        help_text=_("What Stripe was asked for, word for word, so that the same can be asked again."),
+    )
     checkout_id = models.CharField(max_length=255, null=True, blank=True, unique=True)
     checkout_url = models.TextField(blank=True)
     checkout_expires_at = models.DateTimeField(null=True, blank=True)
@@ -41,6 +48,11 @@ class Subscription(models.Model):
     ends_at_period_end = models.BooleanField(default=False)
     created_at = models.DateTimeField()
     ended_at = models.DateTimeField(null=True, blank=True)
+    asked_stripe_at = models.DateTimeField(
+        null=True,
+        blank=True,
+        help_text=_("When Stripe was last asked how it stands: older answers are dropped."),
+    )
 
     class Meta:
         constraints = [

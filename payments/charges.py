@@ -1,0 +1,204 @@
+"""Money in: ask a buyer, send them to Checkout, and take in what was paid.
+
+That a buyer paid is told by a webhook, by the buyer coming back, or by a sweep: all of them end in settle(), which
+one of them wins. Functions that ask Stripe say so, and must not run in a transaction.
+"""
+
+from datetime import datetime, timedelta
+
+from django.conf import settings
+from django.db import transaction
+
+from accounts.models import User
+from payments import ledger, pots, stripe_gateway
+from payments.models import Charge, LedgerAccount, Payee, Subscription
+from payments.money import Money
+from payments.states import WrongState, move
+from payments.stripe_records import CheckoutState, Paid, Payment, Purchase
+
+Kind = LedgerAccount.Kind
+# Stripe keeps a page open for 30 minutes at least and 24 hours at most; some room, because clocks differ.
+SHORTEST_CHECKOUT = timedelta(minutes=31)
+FEES_AT_ONCE = 100
+
+
+class AlreadyPaid(Exception):
+    """The charge is paid: there is nothing to check out."""
+
+
+def ask(
+    *,
+    payee: Payee,
+    buyer: User,
+    reference: str,
+    description: str,
+    amount: Money,
+    subscription: Subscription | None = None,
+    at: datetime,
+) -> Charge:
+    """Return the charge that asks `buyer` for `amount`, in the caller's transaction. Stripe hears nothing yet.
+
+    `reference` names what it is for, like order-<id>, and is unique. The platform's fee is fixed now.
+    """
+    fee, _rest = amount.split(basis_points=settings.PLATFORM_FEE_BASIS_POINTS)
+    return Charge.objects.create(
+        payee=payee,
+        buyer=buyer,
+        subscription=subscription,
+        reference=reference,
+        description=description,
+        amount_minor=amount.minor,
+        fee_minor=fee.minor,
+        currency=amount.currency,
+        created_at=at,
+    )
+
+
+def start_checkout(
+    *, charge: Charge, success_url: str, cancel_url: str, kind: str, expires_at: datetime, at: datetime
+) -> str:
+    """Return the address of Stripe's page for this charge; the same one whenever it is asked for. Asks Stripe.
+
+    The page takes no payment after `expires_at`, which is moved to half an hour from now if it is earlier.
+    Raise AlreadyPaid, StripeUnavailable, StripeRefused.
+    """
+    charge.refresh_from_db(fields=["status", "checkout_request", "checkout_url"])
+    if charge.status == Charge.Status.PAID:
+        raise AlreadyPaid
+    if charge.checkout_url:
+        return charge.checkout_url
+    purchase = Purchase(
+        kind=kind,
+        reference=charge.reference,
+        description=charge.description,
+        amount=charge.amount,
+        email=charge.buyer.email,
+        success_url=success_url,
+        cancel_url=cancel_url,
+        expires_at=max(expires_at, at + SHORTEST_CHECKOUT),
+    )
+    return begin(charge, purchase).url
+
+
+def begin(row: Charge | Subscription, purchase: Purchase) -> CheckoutState:
+    """Write down what Stripe is asked for, ask, and write the answer down. Asks Stripe.
+
+    Of two callers at once the first one's request counts, and both get the page made for it.
+    """
+    rows = type(row)._base_manager.filter(pk=row.pk)  # noqa: SLF001 -- the one manager that never filters
+    rows.filter(checkout_request={}).update(
+        checkout_request=stripe_gateway.checkout_request(purchase), checkout_expires_at=purchase.expires_at
+    )
+    row.refresh_from_db(fields=["checkout_request", "checkout_expires_at"])
+    return _open_page(row)
+
+
+def _open_page(row: Charge | Subscription) -> CheckoutState:
+    key = f"checkout-{row.pk}"
+    checkout = stripe_gateway.create_checkout(request=row.checkout_request, key=key)
+    row.checkout_id, row.checkout_url = checkout.id, checkout.url
+    row.save(update_fields=["checkout_id", "checkout_url"])
+    return checkout
+
+
+@transaction.atomic
+def settle(*, charge: Charge, payment_intent: str, at: datetime) -> bool:
+    """Take in that the charge was paid: mark it, and post sale, fee and Stripe's fee. One transaction.
+
+    True only for the one who did it.
+    """
+    try:
+        move(charge, Charge.Status.PAID, paid_at=at, payment_intent_id=payment_intent)
+    except WrongState:
+        return False
+    charge.refresh_from_db(fields=["stripe_charge_id", "stripe_fee_minor", "payee"])
+    buyers = ledger.account(kind=Kind.BUYERS, currency=charge.currency)
+    fees = ledger.account(kind=Kind.FEES, currency=charge.currency)
+    pot, cause = pots.of_charge(charge), charge.cause
+    ledger.post(source=buyers, target=pot, amount=charge.amount, reason="sale", reference=cause, at=at)
+    ledger.post(source=pot, target=fees, amount=charge.fee, reason="fee", reference=cause, at=at)
+    _post_stripes_fee(charge, at=at)
+    if charge.payee.below_zero_since:
+        pots.notice_debt(pots.lock(charge.payee_id), at=at)
+    return True
+
+
+def drop(*, charge: Charge, at: datetime) -> bool:
+    """Give up on a charge that nobody can pay any more, in the caller's transaction. False if it is not open."""
+    del at  # nothing in the books changes
+    try:
+        move(charge, Charge.Status.DROPPED)
+    except WrongState:
+        return False
+    return True
+
+
+def cancel_checkout(*, charge: Charge) -> CheckoutState:
+    """Make sure that nobody can pay this charge any more. Asks Stripe.
+
+    Return it EXPIRED, or PAID if somebody was quicker. Raise StripeUnavailable: then it may still be paid.
+    """
+    checkout_id = _page_of(charge)
+    if checkout_id is None:
+        return CheckoutState(id="", state=Paid.EXPIRED, reference=charge.reference)
+    return _learn_from(charge, stripe_gateway.expire_checkout(checkout_id))
+
+
+def look_up(*, charge: Charge) -> CheckoutState:
+    """Return how the charge's page stands at Stripe; OPEN if it was not begun yet. Asks Stripe."""
+    charge.refresh_from_db(fields=["checkout_id"])
+    if not charge.checkout_id:
+        return CheckoutState(id="", state=Paid.OPEN, reference=charge.reference)
+    return _learn_from(charge, stripe_gateway.read_checkout(charge.checkout_id))
+
+
+def _page_of(charge: Charge) -> str | None:
+    """Return the page that Stripe may have made for a charge, even if its answer was lost; None if there is none."""
+    charge.refresh_from_db(fields=["checkout_id", "checkout_request"])
+    if charge.checkout_id or not charge.checkout_request:
+        return charge.checkout_id
+    try:
+        return _open_page(charge).id
+    except stripe_gateway.StripeRefused:
+        return None  # Stripe never made it, and now it is too late to
+
+
+def _learn_from(charge: Charge, checkout: CheckoutState) -> CheckoutState:
+    if checkout.state is Paid.PAID:
+        learn_payment(charge=charge, payment=stripe_gateway.read_payment(checkout.payment_intent))
+    return checkout
+
+
+@transaction.atomic
+def learn_payment(*, charge: Charge, payment: Payment | None) -> None:
+    """Keep what Stripe knows of the payment of a charge, and post its fee as soon as both are known. One transaction."""
+    if payment is None:
+        return
+    row = Charge.objects.select_for_update(no_key=True).get(pk=charge.pk)
+    row.stripe_charge_id = payment.charge
+    if payment.stripe_fee is not None:
+        row.stripe_fee_minor = payment.stripe_fee.minor
+    row.save(update_fields=["stripe_charge_id", "stripe_fee_minor"])
+    if row.paid_at is not None:
+        _post_stripes_fee(row, at=row.paid_at)
+
+
+def _post_stripes_fee(charge: Charge, *, at: datetime) -> None:
+    # The platform bears it: it comes out of the fee, or out of the platform's own where that is too small.
+    ledger.post(
+        source=ledger.account(kind=Kind.FEES, currency=charge.currency),
+        target=ledger.account(kind=Kind.STRIPE_FEES, currency=charge.currency),
+        amount=Money(charge.stripe_fee_minor or 0, charge.currency),
+        reason="stripe-fee",
+        reference=charge.cause,
+        at=at,
+    )
+
+
+def learn_missing_fees() -> int:
+    """Ask what Stripe kept of paid charges where it was not known yet; return how many were asked about."""
+    unknown = Charge.objects.filter(status=Charge.Status.PAID, stripe_fee_minor=None).order_by("paid_at")
+    charges = list(unknown.exclude(payment_intent_id=None)[:FEES_AT_ONCE])
+    for charge in charges:
+        learn_payment(charge=charge, payment=stripe_gateway.read_payment(charge.payment_intent_id or ""))
+    return len(charges)

@@ -1,0 +1,22 @@
+"""Waking a worker when a row is there to be worked on. A nudge may be lost: a sweep finds the row without it."""
+
+from functools import partial
+
+import structlog
+from celery import current_app
+from django.db import transaction
+from kombu.exceptions import OperationalError
+
+log = structlog.get_logger(__name__)
+
+
+def nudge(task: str, *args: str | int) -> None:
+    """Send `task` once the caller's transaction is committed. A broker that does not answer is no reason to fail."""
+    transaction.on_commit(partial(_send, task, args), robust=True)
+
+
+def _send(task: str, args: tuple[str | int, ...]) -> None:
+    try:
+        current_app.send_task(task, args=args, retry=False)
+    except OperationalError:
+        log.warning("nudge_lost", task=task)

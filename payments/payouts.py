@@ -1,0 +1,305 @@
+"""Money out: released when delivered, asked for by the payee, reviewed by staff, sent through Stripe.
+
+A payout is one transfer to the payee's account. Its money lies in the reserve from the request until it is sent or
+refused. Locks are taken in one order: charge, payout, payee.
+"""
+
+from datetime import datetime, timedelta
+from uuid import UUID, uuid4
+
+import structlog
+from django.conf import settings
+from django.db import transaction
+from django.db.models import F
+from django.utils.translation import gettext as _
+
+from accounts import audit
+from accounts.models import User
+from payments import ledger, pots, stripe_gateway, summary
+from payments.models import Approval, Charge, LedgerAccount, Payee, Payout
+from payments.money import Money
+from payments.nudges import nudge
+from payments.states import WrongState, move
+from payments.stripe_gateway import StripeRefused, StripeUnavailable
+from payments.stripe_records import TransferState
+
+log = structlog.get_logger(__name__)
+Kind = LedgerAccount.Kind
+Status = Payout.Status
+
+SENDS_AT_ONCE = 100
+PAUSES = [timedelta(minutes=1), timedelta(minutes=5), timedelta(minutes=30), timedelta(hours=3)]
+# Stripe keeps a key for a day at least. Near that edge nobody knows whether it still protects, so we only look.
+KEY_HOLDS = timedelta(hours=23)
+KEY_IS_GONE = timedelta(hours=25)
+
+
+class NotEnoughMoney(Exception):
+    """The balance does not cover the payout."""
+
+
+class PayeeNotReady(Exception):
+    """Stripe does not take transfers for this payee yet."""
+
+
+class OwnPayout(Exception):
+    """Nobody reviews what they asked for themselves."""
+
+
+class AlreadyApproved(Exception):
+    """This person has said yes already; above the limit it takes another one."""
+
+
+@transaction.atomic
+def release(*, charge: Charge, at: datetime) -> Money | None:
+    """Make what is left of a paid charge available, once. One transaction.
+
+    Return how much that was, below zero if a dispute took more than was left; None if it was released before, or is
+    not paid.
+    """
+    row = Charge.objects.select_for_update(no_key=True).get(pk=charge.pk)
+    if row.status != Charge.Status.PAID or row.released_at is not None:
+        return None
+    payee, left = pots.lock(row.payee_id), row.remainder().net
+    pending = ledger.account(kind=Kind.PENDING, currency=row.currency, payee=payee)
+    available = ledger.account(kind=Kind.AVAILABLE, currency=row.currency, payee=payee)
+    source, target = (pending, available) if left.minor >= 0 else (available, pending)
+    ledger.post(
+        source=source, target=target, amount=max(left, -left), reason="release", reference=row.cause, at=at
+    )
+    Charge.objects.filter(pk=row.pk).update(released_at=at)
+    charge.released_at = at
+    pots.notice_debt(payee, at=at)
+    return left
+
+
+@transaction.atomic
+def request(*, payee: Payee, amount: Money, by: User, attempt: UUID | None = None, at: datetime) -> Payout:
+    """Return the request for a payout, its money put aside. One transaction.
+
+    The same `attempt` again (a double click) returns the first. Raise NotEnoughMoney, PayeeNotReady.
+    """
+    payee = pots.lock(payee.pk)
+    known = Payout.objects.filter(pk=attempt, payee=payee).first() if attempt else None
+    if known is not None:
+        return known
+    if not payee.can_be_paid:
+        raise PayeeNotReady
+    if not 0 < amount.minor <= summary.of(payee).payable.minor:
+        raise NotEnoughMoney
+    payout = Payout.objects.create(
+        id=attempt or uuid4(),
+        payee=payee,
+        amount_minor=amount.minor,
+        currency=amount.currency,
+        requested_by=by,
+        requested_at=at,
+    )
+    _post(payout, Kind.AVAILABLE, Kind.RESERVE, reason="payout-reserved", at=at)
+    audit.record(actor=by, verb="payout-requested", subject=payout, details={"amount": str(amount)}, at=at)
+    return payout
+
+
+def _post(payout: Payout, source: Kind, target: Kind, *, reason: str, at: datetime) -> None:
+    ledger.post(
+        source=ledger.account(kind=source, currency=payout.currency, payee=payout.payee),
+        target=ledger.account(kind=target, currency=payout.currency, payee=payout.payee),
+        amount=payout.amount,
+        reason=reason,
+        reference=payout.cause,
+        at=at,
+    )
+
+
+def _under_review(payout: Payout, by: User) -> Payout:
+    """Return the payout, locked, for one reviewer at a time."""
+    row = (
+        Payout.objects.select_for_update(of=("self",), no_key=True).select_related("payee").get(pk=payout.pk)
+    )
+    if row.requested_by_id == by.pk:
+        raise OwnPayout
+    return row
+
+
+def needs_two(payout: Payout) -> bool:
+    """Return whether one yes is not enough for this amount."""
+    return payout.amount_minor > settings.TWO_REVIEWERS_ABOVE_MINOR
+
+
+@transaction.atomic
+def approve(*, payout: Payout, by: User, at: datetime) -> Payout:
+    """Say yes to a payout, for the account that the payee has now. One transaction; it is sent after commit.
+
+    Above the limit it stays as it is until somebody else says yes, too. Raise OwnPayout, AlreadyApproved,
+    PayeeNotReady, WrongState.
+    """
+    row = _under_review(payout, by)
+    if row.status not in {Status.REQUESTED, Status.HELD}:
+        raise WrongState(f"Payout {row.pk} is decided.")
+    if not row.payee.can_be_paid:
+        raise PayeeNotReady
+    account = row.payee.stripe_account_id
+    _yes, is_new = Approval.objects.get_or_create(payout=row, by=by, destination=account, defaults={"at": at})
+    if not is_new:
+        raise AlreadyApproved
+    audit.record(actor=by, verb="payout-approved", subject=row, details={"destination": account}, at=at)
+    if not needs_two(row) or row.approvals.filter(destination=account).count() >= 2:
+        move(
+            row,
+            Status.APPROVED,
+            reviewed_by=by,
+            reviewed_at=at,
+            destination=account,
+            reason="",
+            next_attempt_at=at,
+        )
+        nudge("payments.tasks.send_payout", str(row.pk))
+    payout.refresh_from_db()
+    return payout
+
+
+@transaction.atomic
+def hold(*, payout: Payout, by: User, reason: str, at: datetime) -> Payout:
+    """Ask the payee for more before deciding; they see the reason. One transaction. Raise OwnPayout, WrongState."""
+    row = _under_review(payout, by)
+    move(row, Status.HELD, reviewed_by=by, reviewed_at=at, reason=reason)
+    audit.record(actor=by, verb="payout-held", subject=row, reason=reason, at=at)
+    payout.refresh_from_db()
+    return payout
+
+
+@transaction.atomic
+def reject(*, payout: Payout, by: User, reason: str, at: datetime) -> Payout:
+    """Say no; the payee sees the reason and has the money back. One transaction. Raise OwnPayout, WrongState."""
+    row = _under_review(payout, by)
+    move(row, Status.REJECTED, reviewed_by=by, reviewed_at=at, reason=reason)
+    _return_reserve(row, at=at)
+    audit.record(actor=by, verb="payout-rejected", subject=row, reason=reason, at=at)
+    payout.refresh_from_db()
+    return payout
+
+
+def _return_reserve(payout: Payout, *, at: datetime) -> None:
+    payee = pots.lock(payout.payee_id)
+    _post(payout, Kind.RESERVE, Kind.AVAILABLE, reason="payout-returned", at=at)
+    pots.notice_debt(payee, at=at)
+
+
+def send(*, payout: Payout, at: datetime) -> None:
+    """Take an approved payout to its end: transfer the money, or find out whether it went. Asks Stripe.
+
+    Of any number of workers one asks. No answer: it stays SENDING and is asked again with the same key; once that
+    no longer protects, it is looked up, and never sent again.
+    """
+    if not _take(payout, at=at):
+        return
+    try:
+        transfer = _ask_stripe(payout, at=at)
+    except StripeUnavailable as trouble:
+        log.warning("payout_unanswered", payout=str(payout.pk), trouble=str(trouble))
+    except StripeRefused as no:
+        log.error("payout_refused", payout=str(payout.pk), code=no.code, message=str(no))
+        fail(payout=payout, reason=_told(no.code), at=at)
+    else:
+        if transfer is not None:
+            confirm(payout=payout, transfer=transfer, at=at)
+
+
+def send_due(*, at: datetime) -> int:
+    """Send what nobody woke, and ask again about what has no answer; return how many were looked at."""
+    open_ones = Payout.objects.filter(status__in=[Status.APPROVED, Status.SENDING], next_attempt_at__lte=at)
+    due = list(open_ones.select_related("payee").order_by("next_attempt_at")[:SENDS_AT_ONCE])
+    for payout in due:
+        send(payout=payout, at=at)
+    return len(due)
+
+
+def _take(payout: Payout, *, at: datetime) -> bool:
+    """Claim the next attempt, committed before Stripe is asked. False if somebody else has it, or it is not due."""
+    payout.refresh_from_db()
+    if payout.status == Status.APPROVED:
+        return _begin(payout, at=at)
+    pause = PAUSES[min(payout.attempts, len(PAUSES)) - 1]
+    due = Payout.objects.filter(pk=payout.pk, status=Status.SENDING, next_attempt_at__lte=at)
+    taken = due.update(attempts=F("attempts") + 1, next_attempt_at=at + pause)
+    if taken:
+        payout.refresh_from_db()
+    return bool(taken)
+
+
+def _begin(payout: Payout, *, at: datetime) -> bool:
+    if payout.payee.stripe_account_id != payout.destination:
+        _review_again(payout, at=at)
+        return False
+    try:
+        move(payout, Status.SENDING, asked_stripe_at=at, attempts=1, next_attempt_at=at + PAUSES[0])
+    except WrongState:
+        return False
+    return True
+
+
+@transaction.atomic
+def _review_again(payout: Payout, *, at: datetime) -> None:
+    # A changed account voids the approval: whoever said yes meant another one.
+    reason = _("The payout account changed after the review, so the payout is reviewed again.")
+    try:
+        move(payout, Status.HELD, reason=reason, destination="", next_attempt_at=None)
+    except WrongState:
+        return
+    audit.record(actor=None, verb="payout-held", subject=payout, reason=reason, at=at)
+
+
+def _ask_stripe(payout: Payout, *, at: datetime) -> TransferState | None:
+    """Return the transfer; None while it is not known whether there is one."""
+    assert payout.asked_stripe_at is not None, "it was written when sending began"  # noqa: S101 -- only a bug could break it
+    since = at - payout.asked_stripe_at
+    if payout.attempts > 1:
+        found = stripe_gateway.find_transfer(reference=payout.cause)
+        if found is not None:
+            return found
+    if since >= KEY_IS_GONE:
+        raise StripeRefused("Stripe knows no transfer of this payout.", code="never_made")
+    if since >= KEY_HOLDS:
+        return None
+    return stripe_gateway.create_transfer(
+        destination=payout.destination, amount=payout.amount, reference=payout.cause, key=payout.cause
+    )
+
+
+def _told(code: str) -> str:
+    """Return what the payee is told when Stripe refuses."""
+    if code == "balance_insufficient":
+        return _("The money has not cleared yet. Ask for the payout again in a few days.")
+    if code in {"insufficient_capabilities_for_transfer", "account_invalid", "resource_missing"}:
+        return _("Stripe cannot pay into your account. Check your details with Stripe, then ask again.")
+    if code == "never_made":
+        return _("Stripe did not take the payout. Nothing was sent; you can ask for it again.")
+    return _("Stripe did not accept the payout. Ask again, or write to us if it happens a second time.")
+
+
+@transaction.atomic
+def confirm(*, payout: Payout, transfer: TransferState, at: datetime) -> bool:
+    """Take in that the transfer was made: reserve to paid out. One transaction; True only for the one who did it."""
+    try:
+        move(payout, Status.PAID, stripe_id=transfer.id, paid_at=at, next_attempt_at=None)
+    except WrongState:
+        return False
+    assert (transfer.amount, transfer.destination) == (payout.amount, payout.destination), "as asked"  # noqa: S101 -- only a bug could break it
+    _post(payout, Kind.RESERVE, Kind.PAID_OUT, reason="payout-paid", at=at)
+    audit.record(actor=None, verb="payout-paid", subject=payout, details={"transfer": transfer.id}, at=at)
+    return True
+
+
+@transaction.atomic
+def fail(*, payout: Payout, reason: str, at: datetime) -> bool:
+    """Take in that it was surely not sent; the payee sees the reason and has the money back. One transaction.
+
+    True only for the one who did it.
+    """
+    try:
+        move(payout, Status.FAILED, reason=reason, next_attempt_at=None)
+    except WrongState:
+        return False
+    _return_reserve(payout, at=at)
+    audit.record(actor=None, verb="payout-failed", subject=payout, reason=reason, at=at)
+    return True

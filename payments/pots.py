@@ -1,0 +1,32 @@
+"""A payee's pots: what was sold and is not delivered, what may be paid out, what is on its way.
+
+Whoever takes money out of a pot holds the payee's lock first, and notices afterwards if a pot fell below zero.
+"""
+
+from datetime import datetime
+
+from payments import ledger, summary
+from payments.models import Charge, LedgerAccount, Payee
+
+Kind = LedgerAccount.Kind
+
+
+def lock(payee_id: object) -> Payee:
+    """Return the payee, locked until the caller's transaction ends. After the charge's and the payout's lock."""
+    return Payee.objects.select_for_update(no_key=True).get(pk=payee_id)
+
+
+def of_charge(charge: Charge) -> LedgerAccount:
+    """Return the pot that a charge's money is in: pending before release, available after."""
+    kind = Kind.AVAILABLE if charge.released_at else Kind.PENDING
+    return ledger.account(kind=kind, currency=charge.currency, payee=charge.payee)
+
+
+def notice_debt(payee: Payee, *, at: datetime) -> None:
+    """Write down since when a pot is below zero, or that none is any more. The caller holds the payee's lock."""
+    held = summary.of(payee)
+    is_below = min(held.pending, held.available).minor < 0
+    if is_below == (payee.below_zero_since is not None):
+        return
+    payee.below_zero_since = at if is_below else None
+    payee.save(update_fields=["below_zero_since"])

@@ -1,0 +1,174 @@
+"""Money back: promised in the books at once, then sent through Stripe until it has an answer.
+
+A refund that the bank or Stripe refuses is undone in the books by transfers the other way.
+"""
+
+from datetime import datetime, timedelta
+
+import structlog
+from django.db import transaction
+from django.db.models import F
+
+from accounts import audit
+from accounts.models import User
+from payments import ledger, pots, stripe_gateway
+from payments.models import Charge, Dispute, LedgerAccount, Refund
+from payments.money import Money
+from payments.nudges import nudge
+from payments.states import WrongState, move
+from payments.stripe_gateway import StripeRefused, StripeUnavailable
+from payments.stripe_records import RefundState
+
+log = structlog.get_logger(__name__)
+Kind = LedgerAccount.Kind
+
+SENDS_AT_ONCE = 100
+PAUSES = [timedelta(minutes=1), timedelta(minutes=5), timedelta(minutes=30), timedelta(hours=3)]
+ASKS_AFTER = timedelta(hours=24)  # a refund at Stripe of which no event told the end
+# Stripe keeps a key for a day at least. Near that edge nobody knows whether it still protects, so we only look.
+KEY_HOLDS = timedelta(hours=23)
+KEY_IS_GONE = timedelta(hours=25)
+
+
+class NothingLeftToRefund(Exception):
+    """The charge is not paid, or less of it is left than was asked for."""
+
+
+class ChargeDisputed(Exception):
+    """The buyer has gone to the bank: the bank decides, and the money must not go back twice."""
+
+
+@transaction.atomic
+def ask(*, charge: Charge, amount: Money | None = None, reason: str, by: User | None, at: datetime) -> Refund:
+    """Return the refund of a charge, or of a part, in the caller's transaction; it is sent after commit.
+
+    The platform's fee goes back with it, in proportion. Without an amount all that is left is given back.
+    Raise NothingLeftToRefund, ChargeDisputed.
+    """
+    charge = Charge.objects.select_for_update(no_key=True).get(pk=charge.pk)
+    if charge.disputes.exclude(stripe_status__in=Dispute.HARMLESS).exists():
+        raise ChargeDisputed
+    left = charge.remainder()
+    amount = left.amount if amount is None else amount
+    if charge.status != Charge.Status.PAID or not 0 < amount.minor <= left.amount.minor:
+        raise NothingLeftToRefund
+    refund = Refund.objects.create(
+        charge=charge,
+        amount_minor=amount.minor,
+        fee_minor=left.fee.prorate(part=amount, whole=left.amount).minor,
+        currency=charge.currency,
+        reason=reason,
+        asked_by=by,
+        created_at=at,
+        next_attempt_at=at,
+    )
+    _post(refund, charge, at=at)
+    audit.record(
+        actor=by, verb="refund-asked", subject=refund, reason=reason, details={"amount": str(amount)}, at=at
+    )
+    nudge("payments.tasks.send_refund", str(refund.pk))
+    return refund
+
+
+def _post(refund: Refund, charge: Charge, *, at: datetime, is_undone: bool = False) -> None:
+    """Post the fee's part from our fees to the payee's pot, and the amount from there to the buyers; or both back."""
+    payee = pots.lock(charge.payee_id)
+    fees = ledger.account(kind=Kind.FEES, currency=charge.currency)
+    buyers = ledger.account(kind=Kind.BUYERS, currency=charge.currency)
+    pot = pots.of_charge(charge)
+    legs = [("refund-fee", fees, pot, refund.fee), ("refund", pot, buyers, refund.amount)]
+    if is_undone:
+        legs = [(f"{reason}-undone", target, source, amount) for reason, source, target, amount in legs[::-1]]
+    for reason, source, target, amount in legs:
+        ledger.post(source=source, target=target, amount=amount, reason=reason, reference=refund.cause, at=at)
+    pots.notice_debt(payee, at=at)
+
+
+def send(*, refund: Refund, at: datetime) -> None:
+    """Take a refund a step further: ask Stripe for it, or how it stands. Asks Stripe; any number may try at once.
+
+    No answer: it is asked again with the same key, and once that no longer protects, looked up first.
+    """
+    if not _take(refund, at=at):
+        return
+    try:
+        answer = _ask_stripe(refund, at=at)
+    except StripeUnavailable as trouble:
+        log.warning("refund_unanswered", refund=str(refund.pk), trouble=str(trouble))
+    except StripeRefused as no:
+        log.error("refund_refused", refund=str(refund.pk), code=no.code, message=str(no))
+        fail(refund=refund, failure=no.code or str(no), at=at)
+    else:
+        if answer is not None:
+            heed(refund=refund, state=answer, at=at)
+
+
+def send_due(*, at: datetime) -> int:
+    """Send what nobody woke, and ask how long-sent refunds stand; return how many were looked at."""
+    open_ones = Refund.objects.filter(status__in=[Refund.Status.WANTED, Refund.Status.SENT])
+    due = list(open_ones.filter(next_attempt_at__lte=at).order_by("next_attempt_at")[:SENDS_AT_ONCE])
+    for refund in due:
+        send(refund=refund, at=at)
+    return len(due)
+
+
+def _take(refund: Refund, *, at: datetime) -> bool:
+    """Claim the next attempt: of many workers one updates the row, and it is committed before Stripe is asked."""
+    pause = PAUSES[min(refund.attempts, len(PAUSES) - 1)]
+    open_ones = Refund.objects.filter(pk=refund.pk, status__in=[Refund.Status.WANTED, Refund.Status.SENT])
+    taken = open_ones.filter(next_attempt_at__lte=at).update(
+        attempts=F("attempts") + 1, next_attempt_at=at + pause
+    )
+    if taken:
+        Refund.objects.filter(pk=refund.pk, asked_stripe_at=None).update(asked_stripe_at=at)
+        refund.refresh_from_db()
+    return bool(taken)
+
+
+def _ask_stripe(refund: Refund, *, at: datetime) -> RefundState | None:
+    """Return Stripe's answer; None while nothing may be asked."""
+    if refund.stripe_id:
+        return stripe_gateway.read_refund(refund.stripe_id)
+    payment_intent = refund.charge.payment_intent_id or ""
+    since = at - (refund.asked_stripe_at or at)
+    if since >= KEY_HOLDS:
+        found = stripe_gateway.find_refund(payment_intent=payment_intent, reference=refund.cause)
+        if found is not None or since < KEY_IS_GONE:
+            return found
+        # Stripe has surely never made it, and forgot the key: it is as if it were asked for the first time.
+        Refund.objects.filter(pk=refund.pk).update(asked_stripe_at=at)
+    return stripe_gateway.create_refund(
+        payment_intent=payment_intent, amount=refund.amount, reference=refund.cause, key=refund.cause
+    )
+
+
+def heed(*, refund: Refund, state: RefundState, at: datetime) -> None:
+    """Take in how a refund stands at Stripe. One transaction; again and again does no harm."""
+    if state.status in {"failed", "canceled"}:
+        fail(refund=refund, failure=state.failure or state.status, stripe_id=state.id, at=at)
+        return
+    is_done = state.status == "succeeded"
+    try:
+        move(
+            refund,
+            Refund.Status.DONE if is_done else Refund.Status.SENT,
+            stripe_id=state.id,
+            next_attempt_at=None if is_done else at + ASKS_AFTER,
+        )
+    except WrongState:  # known already, or further on
+        Refund.objects.filter(pk=refund.pk, status=Refund.Status.SENT).update(next_attempt_at=at + ASKS_AFTER)
+
+
+@transaction.atomic
+def fail(*, refund: Refund, failure: str, stripe_id: str | None = None, at: datetime) -> bool:
+    """Take in that the money did not go back, and undo it in the books. One transaction; True for the one who did."""
+    charge = Charge.objects.select_for_update(no_key=True).get(pk=refund.charge_id)
+    known = {"stripe_id": stripe_id} if stripe_id else {}
+    try:
+        move(refund, Refund.Status.FAILED, failure=failure[:200], next_attempt_at=None, **known)
+    except WrongState:
+        return False
+    _post(refund, charge, at=at, is_undone=True)
+    audit.record(actor=None, verb="refund-failed", subject=refund, reason=failure[:200], at=at)
+    log.error("refund_failed", refund=str(refund.pk), failure=failure)
+    return True

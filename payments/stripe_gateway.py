@@ -1,0 +1,428 @@
+"""All we ask of Stripe; the only module that imports its SDK. Nothing here touches the database.
+
+Every call that changes something carries an idempotency key, which the caller makes of a row's id, and parameters that
+follow from the row alone: the same again is the same. What comes back are the frozen records of `stripe_records`.
+Asking takes seconds and may fail, so it is refused inside a transaction. https://docs.stripe.com/api
+"""
+
+from collections.abc import Callable, Iterator
+from datetime import UTC, datetime
+from functools import cache
+from typing import Any, TypeVar
+
+import stripe
+from django.conf import settings
+from django.db import connection
+
+from payments.money import Money
+from payments.stripe_records import (
+    AccountState,
+    CheckoutState,
+    DisputeState,
+    InvoiceState,
+    Movement,
+    Paid,
+    Payment,
+    Purchase,
+    RefundState,
+    SignedEvent,
+    SubscriptionState,
+    TransferState,
+)
+
+API_VERSION = "2026-10-28.endive"  # of this SDK; webhook endpoints must be made with the same
+FURTHER_ATTEMPTS = 2  # with the same idempotency key
+TIMEOUT_SECONDS = (5.0, 15.0)  # to connect, to answer
+PAGE = 100
+Answer = TypeVar("Answer")
+stripe.enable_telemetry = False  # it would write a file into the home directory
+
+
+class StripeUnavailable(Exception):
+    """No definite answer. What was asked for may or may not have happened: ask again with the same key."""
+
+
+class StripeRefused(Exception):
+    """A definite no: nothing happened. `code` is Stripe's; the message is for our logs."""
+
+    def __init__(self, message: str, code: str = "") -> None:
+        super().__init__(message)
+        self.code = code
+
+
+class KeyReused(Exception):
+    """The key was used before with other parameters. A bug: what happened under it has to be looked up."""
+
+
+class InsideTransaction(Exception):
+    """Stripe was to be asked inside a transaction: locks would wait for a network. A bug."""
+
+
+class InvalidSignature(Exception):
+    """The payload was signed with none of our secrets, or is no event."""
+
+
+class WrongVersion(Exception):
+    """The event is in another version of Stripe's API: its endpoint must be made anew with API_VERSION."""
+
+
+# Checkout
+
+
+def checkout_request(purchase: Purchase) -> dict[str, Any]:
+    """Return what to ask Stripe for, to be stored before it is asked: payment mode, or subscription mode if monthly."""
+    metadata = {"kind": purchase.kind, "reference": purchase.reference}
+    price: dict[str, Any] = {
+        "currency": purchase.amount.currency.lower(),
+        "unit_amount": purchase.amount.minor,
+        "product_data": {"name": purchase.description},
+    }
+    request: dict[str, Any] = {
+        "success_url": purchase.success_url,
+        "cancel_url": purchase.cancel_url,
+        "customer_email": purchase.email,
+        "client_reference_id": purchase.reference,
+        "expires_at": int(purchase.expires_at.timestamp()),
+        "allowed_payment_method_types": ["card"],  # slow methods may fail after the event
+        "wallet_options": {"link": {"display": "never"}},  # it would bring bank debits in by the back door
+        "metadata": metadata,
+    }
+    if purchase.monthly:
+        price["recurring"] = {"interval": "month"}
+        request |= {"mode": "subscription", "subscription_data": {"metadata": metadata}}
+    else:
+        about = {
+            "metadata": metadata,
+            "transfer_group": purchase.reference,
+            "description": purchase.description,
+        }
+        request |= {"mode": "payment", "payment_intent_data": about}
+    return request | {"line_items": [{"price_data": price, "quantity": 1}]}
+
+
+def create_checkout(*, request: dict[str, Any], key: str) -> CheckoutState:
+    """Return the page made for a stored request; the same page for the same key."""
+    return _checkout(_ask(lambda stripe: stripe.checkout.sessions.create(_params(request), _keyed(key))))
+
+
+def read_checkout(checkout_id: str) -> CheckoutState:
+    return _checkout(_ask(lambda stripe: stripe.checkout.sessions.retrieve(checkout_id)))
+
+
+def expire_checkout(checkout_id: str) -> CheckoutState:
+    """Shut a page and return how it stands: EXPIRED, or PAID if the buyer was quicker."""
+    try:
+        return _checkout(_ask(lambda stripe: stripe.checkout.sessions.expire(checkout_id)))
+    except StripeRefused:
+        return read_checkout(checkout_id)  # only open pages can be shut
+
+
+def _checkout(session: Any) -> CheckoutState:
+    is_paid = session.status == "complete" and session.payment_status != "unpaid"
+    state = Paid.PAID if is_paid else Paid.EXPIRED if session.status == "expired" else Paid.OPEN
+    has_total = session.amount_total is not None
+    return CheckoutState(
+        id=session.id,
+        state=state,
+        url=session.url or "",
+        payment_intent=_id(session.payment_intent),
+        subscription=_id(session.subscription),
+        kind=_label(session, "kind"),
+        reference=_label(session, "reference"),
+        amount=_money(session.amount_total, session.currency) if has_total else None,
+    )
+
+
+# Payments, refunds, disputes
+
+
+def read_payment(payment_intent: str) -> Payment | None:
+    """Return a payment that succeeded, with Stripe's fee if it is booked already; None if it did not succeed."""
+    params = _params({"expand": ["latest_charge.balance_transaction"]})
+    intent: Any = _ask(lambda stripe: stripe.payment_intents.retrieve(payment_intent, params))
+    if intent.status != "succeeded":
+        return None
+    charge = intent.latest_charge
+    booked = charge.balance_transaction
+    return Payment(
+        payment_intent=intent.id,
+        reference=_label(intent, "reference"),
+        charge=charge.id,
+        amount=_money(charge.amount, charge.currency),
+        stripe_fee=_money(booked.fee, booked.currency) if booked else None,
+    )
+
+
+def create_refund(*, payment_intent: str, amount: Money, reference: str, key: str) -> RefundState:
+    params = {"payment_intent": payment_intent, "amount": amount.minor, "metadata": {"reference": reference}}
+    return _refund(_ask(lambda stripe: stripe.refunds.create(_params(params), _keyed(key))))
+
+
+def read_refund(refund_id: str) -> RefundState:
+    return _refund(_ask(lambda stripe: stripe.refunds.retrieve(refund_id)))
+
+
+def find_refund(*, payment_intent: str, reference: str) -> RefundState | None:
+    """Return the refund that was made for our `reference`, if Stripe knows one."""
+    params = _params({"payment_intent": payment_intent, "limit": PAGE})
+    refunds = _all(lambda stripe: stripe.refunds.list(params))
+    return next((_refund(one) for one in refunds if _label(one, "reference") == reference), None)
+
+
+def _refund(refund: Any) -> RefundState:
+    return RefundState(
+        id=refund.id,
+        status=refund.status or "pending",
+        reference=_label(refund, "reference"),
+        failure=refund.failure_reason or "",
+    )
+
+
+def read_dispute(dispute_id: str) -> DisputeState:
+    dispute: Any = _ask(lambda stripe: stripe.disputes.retrieve(dispute_id))
+    movements = dispute.balance_transactions
+    return DisputeState(
+        id=dispute.id,
+        payment_intent=_id(dispute.payment_intent),
+        amount=_money(dispute.amount, dispute.currency),
+        status=dispute.status,
+        reason=dispute.reason or "",
+        is_withdrawn=any(one.amount < 0 for one in movements),
+        is_reinstated=any(one.amount > 0 for one in movements),
+        stripe_fee=_money(sum(one.fee for one in movements), dispute.currency),
+    )
+
+
+# Subscriptions
+
+
+def read_subscription(subscription_id: str) -> SubscriptionState:
+    return _subscription(_ask(lambda stripe: stripe.subscriptions.retrieve(subscription_id)))
+
+
+def end_with_period(*, subscription_id: str, ends: bool, key: str) -> SubscriptionState:
+    """Let a subscription end with the paid month (`ends`), or go on after all."""
+    params = _params({"cancel_at_period_end": ends})
+    return _subscription(
+        _ask(lambda stripe: stripe.subscriptions.update(subscription_id, params, _keyed(key)))
+    )
+
+
+def read_invoice(invoice_id: str) -> InvoiceState:
+    invoice: Any = _ask(lambda stripe: stripe.invoices.retrieve(invoice_id))
+    details = invoice.parent.subscription_details if invoice.parent else None
+    is_paid = invoice.status == "paid"
+    return InvoiceState(
+        id=invoice.id,
+        subscription=_id(details.subscription) if details else "",
+        is_paid=is_paid,
+        payment=_payment_of(invoice_id) if is_paid and invoice.amount_paid else None,
+    )
+
+
+def _payment_of(invoice_id: str) -> Payment | None:
+    params = _params({"invoice": invoice_id, "status": "paid"})
+    payments: Any = _ask(lambda stripe: stripe.invoice_payments.list(params))
+    intents = [_id(one.payment.payment_intent) for one in payments.data]
+    return read_payment(intents[0]) if intents else None
+
+
+def _subscription(subscription: Any) -> SubscriptionState:
+    ends = [item.current_period_end for item in subscription["items"].data]
+    return SubscriptionState(
+        id=subscription.id,
+        status=subscription.status,
+        paid_until=datetime.fromtimestamp(max(ends), UTC) if ends else None,
+        ends_at_period_end=subscription.cancel_at_period_end,
+        reference=_label(subscription, "reference"),
+        kind=_label(subscription, "kind"),
+    )
+
+
+# Payees and transfers
+
+
+def create_account(*, email: str, reference: str, key: str) -> AccountState:
+    """Return a new account for a payee: Stripe asks for the papers, the platform bears losses and fees."""
+    params: dict[str, Any] = {
+        "email": email,
+        "controller": {
+            "stripe_dashboard": {"type": "express"},
+            "fees": {"payer": "application"},
+            "losses": {"payments": "application"},
+            "requirement_collection": "stripe",
+        },
+        "capabilities": {"transfers": {"requested": True}},
+        "metadata": {"reference": reference},
+    }
+    return _account(_ask(lambda stripe: stripe.accounts.create(_params(params), _keyed(key))))
+
+
+def read_account(account_id: str) -> AccountState:
+    return _account(_ask(lambda stripe: stripe.accounts.retrieve(account_id)))
+
+
+def onboarding_link(*, account_id: str, return_url: str, refresh_url: str) -> str:
+    """Return a page of Stripe's where the payee says who they are. It works once, for some minutes."""
+    params = {
+        "account": account_id,
+        "type": "account_onboarding",
+        "return_url": return_url,
+        "refresh_url": refresh_url,
+    }
+    return _ask(lambda stripe: stripe.account_links.create(_params(params))).url
+
+
+def _account(account: Any) -> AccountState:
+    capabilities, requirements = account.capabilities, account.requirements
+    return AccountState(
+        id=account.id,
+        details_submitted=bool(account.details_submitted),
+        transfers_active=bool(capabilities) and getattr(capabilities, "transfers", None) == "active",
+        requirements=list(requirements.currently_due or []) if requirements else [],
+    )
+
+
+def create_transfer(*, destination: str, amount: Money, reference: str, key: str) -> TransferState:
+    """Move money from our balance to a payee's account."""
+    params = {
+        "destination": destination,
+        "amount": amount.minor,
+        "currency": amount.currency.lower(),
+        "transfer_group": reference,
+        "metadata": {"reference": reference},
+    }
+    return _transfer(_ask(lambda stripe: stripe.transfers.create(_params(params), _keyed(key))))
+
+
+def read_transfer(transfer_id: str) -> TransferState:
+    return _transfer(_ask(lambda stripe: stripe.transfers.retrieve(transfer_id)))
+
+
+def find_transfer(*, reference: str) -> TransferState | None:
+    """Return the transfer that was made for our `reference`, if Stripe knows one."""
+    params = _params({"transfer_group": reference, "limit": PAGE})
+    transfers = _all(lambda stripe: stripe.transfers.list(params))
+    return next((_transfer(one) for one in transfers if _label(one, "reference") == reference), None)
+
+
+def _transfer(transfer: Any) -> TransferState:
+    return TransferState(
+        id=transfer.id,
+        destination=_id(transfer.destination),
+        amount=_money(transfer.amount, transfer.currency),
+        reference=_label(transfer, "reference"),
+    )
+
+
+# The balance
+
+
+def movements() -> Iterator[Movement]:
+    """Yield every movement of our balance at Stripe, newest first."""
+    params = _params({"limit": PAGE})
+    for line in _all(lambda stripe: stripe.balance_transactions.list(params)):
+        yield Movement(
+            id=line.id,
+            type=line.type,
+            source=_id(line.source),
+            amount=_money(line.amount, line.currency),
+            fee=_money(line.fee, line.currency),
+            made_at=datetime.fromtimestamp(line.created, UTC),
+        )
+
+
+# Events
+
+
+def read_event(payload: bytes, signature: str) -> SignedEvent:
+    """Return the event in a webhook's body. Raise InvalidSignature, WrongVersion."""
+    for secret in settings.STRIPE_WEBHOOK_SECRETS:
+        try:
+            event = stripe.Webhook.construct_event(payload, signature, secret)
+        except stripe.SignatureVerificationError:
+            continue
+        except ValueError as error:
+            raise InvalidSignature("The body is no event.") from error
+        if event.api_version != API_VERSION:
+            raise WrongVersion(f"The endpoint sends {event.api_version}; we read {API_VERSION}.")
+        return _event(event)
+    raise InvalidSignature("The signature fits none of our secrets.")
+
+
+def undelivered_events() -> Iterator[SignedEvent]:
+    """Yield the events that Stripe could not bring to our endpoint, newest first. It keeps them for 30 days."""
+    params = _params({"delivery_success": False, "limit": PAGE})
+    for event in _all(lambda stripe: stripe.events.list(params)):
+        yield _event(event)
+
+
+def _event(event: Any) -> SignedEvent:
+    return SignedEvent(
+        id=event.id,
+        kind=event.type,
+        account=getattr(event, "account", None) or "",
+        api_version=event.api_version or "",
+        body=event.to_dict(for_json=True),
+    )
+
+
+# How we ask
+
+
+def _ask(question: Callable[[Any], Answer]) -> Answer:
+    """Return Stripe's answer, or raise what its errors mean for us: a definite no, or no answer."""
+    # pytest-django wraps a test into one transaction, as Django's TestCase does; that one holds no locks of ours.
+    if any(not block._from_testcase for block in connection.atomic_blocks):  # noqa: SLF001 -- as Django's own durable blocks ask
+        raise InsideTransaction("Write the intent, commit, then ask Stripe.")
+    try:
+        return question(_client(settings.STRIPE_SECRET_KEY, settings.STRIPE_API_BASE).v1)
+    except (stripe.CardError, stripe.InvalidRequestError, stripe.PermissionError) as error:
+        raise StripeRefused(str(error), error.code or "") from error
+    except stripe.IdempotencyError as error:
+        raise KeyReused(str(error)) from error
+    except stripe.StripeError as error:
+        raise StripeUnavailable(str(error)) from error
+
+
+def _all(question: Callable[[Any], Any]) -> Iterator[Any]:
+    """Yield every row of a list; each further page is asked for like the first."""
+    page = _ask(question)
+    while True:
+        yield from page.data
+        if not page.has_more:
+            return
+        page = _ask(lambda _stripe, page=page: page.next_page())
+
+
+@cache
+def _client(key: str, base: str) -> stripe.StripeClient:
+    return stripe.StripeClient(
+        key,
+        stripe_version=API_VERSION,
+        base_addresses={"api": base} if base else {},
+        max_network_retries=FURTHER_ATTEMPTS,
+        http_client=stripe.RequestsClient(timeout=TIMEOUT_SECONDS),
+    )
+
+
+def _params(params: dict[str, Any]) -> Any:
+    return params  # the SDK types each literal on its own; ours are built
+
+
+def _keyed(key: str) -> Any:
+    return {"idempotency_key": key}
+
+
+def _label(thing: Any, name: str) -> str:
+    metadata = thing.metadata
+    return str(metadata[name]) if metadata and name in metadata else ""
+
+
+def _money(minor: int, currency: str) -> Money:
+    return Money(minor, currency.upper())
+
+
+def _id(thing: Any) -> str:
+    """Return the id of what may be an id, an expanded object or nothing."""
+    return thing if isinstance(thing, str) else getattr(thing, "id", "") or ""

@@ -1,0 +1,171 @@
+"""A charge that comes again every month. Stripe keeps the calendar; we keep the books and follow.
+
+Functions that ask Stripe say so, and must not run in a transaction.
+"""
+
+from datetime import datetime, timedelta
+
+from django.conf import settings
+from django.db import transaction
+from django.db.models import Q
+
+from accounts import audit
+from accounts.models import User
+from payments import charges, payouts, stripe_gateway
+from payments.models import Charge, Payee, Subscription
+from payments.money import Money
+from payments.states import WrongState, move
+from payments.stripe_records import InvoiceState, Purchase, SubscriptionState
+
+CHECKOUT_LASTS = timedelta(hours=1)
+RELEASES_AT_ONCE = 200
+Status = Subscription.Status
+FOLLOWS = {
+    "active": Status.RUNNING,
+    "trialing": Status.RUNNING,
+    "past_due": Status.OVERDUE,
+    "unpaid": Status.OVERDUE,
+    "paused": Status.OVERDUE,
+    "canceled": Status.ENDED,
+    "incomplete_expired": Status.ENDED,
+}  # "incomplete" is where it begins: nothing is paid yet
+
+
+class NotAtStripe(Exception):
+    """The subscription was never paid for, so there is nothing to cancel or resume."""
+
+
+def ask(
+    *, payee: Payee, buyer: User, reference: str, description: str, amount: Money, at: datetime
+) -> Subscription:
+    """Return a subscription that waits for its first payment, in the caller's transaction."""
+    return Subscription.objects.create(
+        payee=payee,
+        buyer=buyer,
+        reference=reference,
+        description=description,
+        amount_minor=amount.minor,
+        currency=amount.currency,
+        created_at=at,
+    )
+
+
+def start_checkout(
+    *, subscription: Subscription, success_url: str, cancel_url: str, kind: str, at: datetime
+) -> str:
+    """Return the address of Stripe's page for the first month. Asks Stripe.
+
+    The same page as long as it is open. Raise StripeUnavailable, StripeRefused.
+    """
+    subscription.refresh_from_db(fields=["checkout_request", "checkout_url"])
+    if subscription.checkout_url:
+        return subscription.checkout_url
+    purchase = Purchase(
+        kind=kind,
+        reference=subscription.reference,
+        description=subscription.description,
+        amount=subscription.amount,
+        email=subscription.buyer.email,
+        success_url=success_url,
+        cancel_url=cancel_url,
+        expires_at=at + CHECKOUT_LASTS,
+        monthly=True,
+    )
+    return charges.begin(subscription, purchase).url
+
+
+def cancel_at_period_end(*, subscription: Subscription, by: User, at: datetime) -> None:
+    """Let it end with the paid month. Asks Stripe. Raise NotAtStripe, StripeUnavailable, StripeRefused."""
+    _turn(subscription, ends=True, by=by, at=at)
+
+
+def resume(*, subscription: Subscription, by: User, at: datetime) -> None:
+    """Let it go on after all. Asks Stripe. Raise NotAtStripe, StripeUnavailable, StripeRefused."""
+    _turn(subscription, ends=False, by=by, at=at)
+
+
+def _turn(subscription: Subscription, *, ends: bool, by: User, at: datetime) -> None:
+    if not subscription.stripe_id:
+        raise NotAtStripe
+    # The wish itself is harmless to repeat, but a key may not outlive the opposite wish: so it carries the moment.
+    verb = "cancel" if ends else "resume"
+    state = stripe_gateway.end_with_period(
+        subscription_id=subscription.stripe_id,
+        ends=ends,
+        key=f"{verb}-{subscription.pk}-{int(at.timestamp())}",
+    )
+    with transaction.atomic():
+        audit.record(actor=by, verb=f"subscription-{verb}", subject=subscription, at=at)
+        follow(subscription=subscription, state=state, at=at)
+
+
+@transaction.atomic
+def follow(*, subscription: Subscription, state: SubscriptionState, at: datetime) -> set[str]:
+    """Take over how a subscription stands at Stripe; return what is new: "changed", "ended". One transaction.
+
+    `at` is when Stripe was asked: an older answer changes nothing, and an end is never undone.
+    """
+    row = Subscription.objects.select_for_update(no_key=True).get(pk=subscription.pk)
+    is_stale = row.asked_stripe_at is not None and row.asked_stripe_at > at
+    status = FOLLOWS.get(state.status)
+    if (is_stale and status is not Status.ENDED) or row.status == Status.ENDED:
+        return set()
+    news = set()
+    facts = {
+        "stripe_id": state.id,
+        "paid_until": state.paid_until,
+        "ends_at_period_end": state.ends_at_period_end,
+    }
+    if any(getattr(row, name) != value for name, value in facts.items()):
+        news.add("changed")
+    if status is not None and status != row.status:
+        ended = {"ended_at": at} if status is Status.ENDED else {}
+        move(row, status, **ended)
+        news.add("ended" if ended else "changed")
+    Subscription.objects.filter(pk=row.pk).update(**facts, asked_stripe_at=at)
+    subscription.refresh_from_db()
+    return news
+
+
+@transaction.atomic
+def give_up(*, subscription: Subscription, at: datetime) -> set[str]:
+    """End a subscription whose checkout expired unpaid; return what is new: "ended". One transaction."""
+    try:
+        move(subscription, Status.ENDED, ended_at=at)
+    except WrongState:
+        return set()
+    return {"ended"}
+
+
+@transaction.atomic
+def take_payment(*, subscription: Subscription, invoice: InvoiceState, at: datetime) -> set[str]:
+    """Take in a paid month: a paid charge, once per invoice; return what is new: "paid". One transaction."""
+    payment = invoice.payment
+    if payment is None:
+        return set()
+    Subscription.objects.select_for_update(no_key=True).get(pk=subscription.pk)
+    reference = f"invoice-{invoice.id}"
+    charge = Charge.objects.filter(reference=reference).first() or charges.ask(
+        payee=subscription.payee,
+        buyer=subscription.buyer,
+        subscription=subscription,
+        reference=reference,
+        description=subscription.description,
+        amount=payment.amount,
+        at=at,
+    )
+    charges.learn_payment(charge=charge, payment=payment)
+    is_first = charges.settle(charge=charge, payment_intent=payment.payment_intent, at=at)
+    return {"paid"} if is_first else set()
+
+
+def release_due(*, at: datetime) -> int:
+    """Make membership money available once the holding days are over; return how many charges that were."""
+    held_until = at - timedelta(days=settings.HOLDING_DAYS)
+    due = Charge.objects.filter(
+        Q(subscription__isnull=False), status=Charge.Status.PAID, released_at=None, paid_at__lte=held_until
+    )
+    charges_due = list(due.order_by("paid_at")[:RELEASES_AT_ONCE])
+    for charge in charges_due:
+        payouts.release(charge=charge, at=at)
+    return len(charges_due)
