@@ -1,5 +1,6 @@
 """A room on the evening itself: Ada hosts it, Ben has a ticket, Max has none."""
 
+from collections.abc import Iterator
 from datetime import datetime, timedelta
 
 import pytest
@@ -33,3 +34,19 @@ def adas_seat(ada: User, tonight: Event, at: datetime) -> Seat:
 def bens_seat(ben: User, bens_ticket: Ticket, adas_seat: Seat, tonight: Event, at: datetime) -> Seat:
     """Return the seat of Ben, who has come in and listens."""
     return people.sit(ben, tonight, at)
+
+
+@pytest.fixture(scope="session")
+def _media_process(redis_url: str) -> Iterator[None]:
+    from tests.rooms import sound  # noqa: PLC0415 -- slow import
+
+    with sound.media_process(redis_url):
+        yield
+
+
+@pytest.fixture
+def media(_media_process: None, redis_url: str) -> None:
+    """Have a real media process at hand."""
+    from tests.rooms import sound  # noqa: PLC0415 -- slow import
+
+    sound.wait_for_heartbeat(redis_url)

@@ -82,7 +82,9 @@ async def opened() -> AsyncIterator[Page]:
 
 
 @asynccontextmanager
-async def inside(user: User, event: Event, at: datetime, **how: Any) -> AsyncIterator[tuple[Page, dict[str, Any]]]:
+async def inside(
+    user: User, event: Event, at: datetime, **how: Any
+) -> AsyncIterator[tuple[Page, dict[str, Any]]]:
     """Take the person into the room; yield the page and the welcome it got."""
     admit = database_sync_to_async(admission.admit)
     admitted = await admit(user=user, event=event, tab=TAB, at=at, **how)

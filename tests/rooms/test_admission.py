@@ -35,7 +35,9 @@ def test_whoever_is_not_signed_in_is_asked_to(tonight: Event, adas_seat: Seat, a
     assert verdict(AnonymousUser(), tonight, at) == Code.SIGN_IN
 
 
-def test_a_ticket_opens_the_door(ben: User, bens_ticket: Ticket, tonight: Event, adas_seat: Seat, at: datetime) -> None:
+def test_a_ticket_opens_the_door(
+    ben: User, bens_ticket: Ticket, tonight: Event, adas_seat: Seat, at: datetime
+) -> None:
     told = admission.may_enter(user=ben, event=tonight, at=at)
     assert (told.code, told.role, told.ticket) == (Code.OK, Seat.Role.LISTENER, bens_ticket)
 
@@ -44,17 +46,23 @@ def test_without_a_ticket_it_stays_shut(max: User, tonight: Event, adas_seat: Se
     assert verdict(max, tonight, at) == Code.NO_TICKET
 
 
-def test_a_ticket_for_another_evening_is_none(max: User, tonight: Event, adas_seat: Seat, at: datetime) -> None:
+def test_a_ticket_for_another_evening_is_none(
+    max: User, tonight: Event, adas_seat: Seat, at: datetime
+) -> None:
     people.with_ticket(max, people.factories.EventFactory.create(club=tonight.club))
     assert verdict(max, tonight, at) == Code.NO_TICKET
 
 
-def test_a_dead_ticket_is_none(ben: User, bens_ticket: Ticket, tonight: Event, adas_seat: Seat, at: datetime) -> None:
+def test_a_dead_ticket_is_none(
+    ben: User, bens_ticket: Ticket, tonight: Event, adas_seat: Seat, at: datetime
+) -> None:
     move(bens_ticket, Ticket.Status.DEAD)
     assert verdict(ben, tonight, at) == Code.NO_TICKET
 
 
-def test_a_ticket_holder_waits_until_the_doors_open(ben: User, bens_ticket: Ticket, tonight: Event, at: datetime) -> None:
+def test_a_ticket_holder_waits_until_the_doors_open(
+    ben: User, bens_ticket: Ticket, tonight: Event, at: datetime
+) -> None:
     assert verdict(ben, tonight, at) == Code.DOORS_SHUT
 
 
@@ -91,7 +99,9 @@ def test_a_full_room_lets_nobody_else_in(
     assert verdict(people.fan(tonight), tonight, at) == Code.FULL
 
 
-def test_a_full_room_still_lets_its_moderators_in(bens_seat: Seat, tonight: Event, at: datetime, settings: Any) -> None:
+def test_a_full_room_still_lets_its_moderators_in(
+    bens_seat: Seat, tonight: Event, at: datetime, settings: Any
+) -> None:
     settings.ROOM_CAPACITY = 1
     assert verdict(people.officer(tonight, Officer.Role.MODERATOR), tonight, at) == Code.OK
 
@@ -113,7 +123,12 @@ def test_an_evening_that_nobody_opened_is_over_some_time_after_its_end(
 
 @pytest.mark.parametrize("seats", [1, 3])
 def test_the_door_asks_the_same_few_questions_however_many_are_inside(
-    seats: int, ben: User, bens_ticket: Ticket, tonight: Event, adas_seat: Seat, at: datetime,
+    seats: int,
+    ben: User,
+    bens_ticket: Ticket,
+    tonight: Event,
+    adas_seat: Seat,
+    at: datetime,
     django_assert_num_queries: Any,
 ) -> None:
     for _ in range(seats):
@@ -131,7 +146,9 @@ def test_a_seat_has_a_name_that_tells_nothing(bens_seat: Seat, ben: User, bens_t
     assert bens_seat.pk not in known
 
 
-def test_a_second_page_is_not_let_in_until_it_asks_to_take_over(bens_seat: Seat, ben: User, tonight: Event, at: datetime) -> None:
+def test_a_second_page_is_not_let_in_until_it_asks_to_take_over(
+    bens_seat: Seat, ben: User, tonight: Event, at: datetime
+) -> None:
     with pytest.raises(admission.SeatedElsewhere):
         admission.admit(user=ben, event=tonight, tab=OTHER_TAB, at=at)
 
@@ -229,7 +246,12 @@ def test_coming_back_asks_the_door_again(
 @pytest.mark.parametrize("use", list(Grant.Use))
 @pytest.mark.parametrize(("happen", "code"), [(lose_the_ticket, Code.NO_TICKET), (be_banned, Code.BANNED)])
 def test_a_grant_in_hand_does_not_outlive_the_right_to_be_here(
-    use: Grant.Use, happen: Callable[[Seat, Any], None], code: Code, bens_seat: Seat, at: datetime, settings: Any
+    use: Grant.Use,
+    happen: Callable[[Seat, Any], None],
+    code: Code,
+    bens_seat: Seat,
+    at: datetime,
+    settings: Any,
 ) -> None:
     token = grants.issue(seat=bens_seat, use=use, at=at)
     happen(bens_seat, settings)

@@ -21,7 +21,9 @@ def test_a_grant_leads_to_its_seat(bens_seat: Seat, at: datetime) -> None:
 
 def test_only_a_hash_of_it_is_kept(bens_seat: Seat, at: datetime) -> None:
     token = grants.issue(seat=bens_seat, use=Grant.Use.LISTEN, at=at)
-    assert [len(kept) for kept in Grant.objects.values_list("token_hash", flat=True)].count(64) == Grant.objects.count()
+    assert [len(kept) for kept in Grant.objects.values_list("token_hash", flat=True)].count(
+        64
+    ) == Grant.objects.count()
     assert not Grant.objects.filter(token_hash=token).exists()
 
 

@@ -52,7 +52,14 @@ async def test_a_hello_is_answered_with_who_you_are_and_how_the_room_stands(
             "op": "welcome",
             "v": 1,
             "you": {"seat": seat.pk, "name": "Ada", "role": "host", "stage": "off", "muted": True},
-            "room": {"status": "shut", "audience": 1, "host_gone": False, "hands_up": 0, "stage": [], "hands": []},
+            "room": {
+                "status": "shut",
+                "audience": 1,
+                "host_gone": False,
+                "hands_up": 0,
+                "stage": [],
+                "hands": [],
+            },
             "seq": 0,
             "ping": 10,
             "grace": 45,
@@ -93,18 +100,28 @@ async def test_a_ticket_that_died_since_the_grant_closes_for_good(
     async with opened() as page:
         await page.say("hello", v=1, grant=token)
         last, code = await page.until_closed()
-        assert (last["final"], last["text"], code) == (True, "You need a ticket for this room.", Close.TICKET_GONE)
+        assert (last["final"], last["text"], code) == (
+            True,
+            "You need a ticket for this room.",
+            Close.TICKET_GONE,
+        )
 
 
 # ---- Being there
 
 
-async def test_everybody_sees_a_hand_and_only_those_who_moderate_see_whose(pages: tuple[Page, Page], ben: User) -> None:
+async def test_everybody_sees_a_hand_and_only_those_who_moderate_see_whose(
+    pages: tuple[Page, Page], ben: User
+) -> None:
     adas, bens = pages
     assert (await bens.ask("raise_hand"))["op"] == "ok"
     for_ada = await adas.room_where(hands_up=1)
-    assert [(hand["name"], hand["handle"], hand["stage"]) for hand in for_ada["hands"]] == [("Ben", "ben", "hand")]
-    assert (await bens.ask("sync"))["room"] == {key: value for key, value in for_ada.items() if key != "hands"}
+    assert [(hand["name"], hand["handle"], hand["stage"]) for hand in for_ada["hands"]] == [
+        ("Ben", "ben", "hand")
+    ]
+    assert (await bens.ask("sync"))["room"] == {
+        key: value for key, value in for_ada.items() if key != "hands"
+    }
 
 
 async def test_the_way_up_and_down_again_as_both_see_it(pages: tuple[Page, Page], ben: User) -> None:
@@ -115,7 +132,9 @@ async def test_the_way_up_and_down_again_as_both_see_it(pages: tuple[Page, Page]
     await bens.ask("step_up")
     await bens.ask("unmute")
     shown = (await adas.room_where(audience=1, hands_up=0))["stage"]
-    assert [(person["name"], person["role"], person["away"]) for person in shown] == [("Ben", "listener", False)]
+    assert [(person["name"], person["role"], person["away"]) for person in shown] == [
+        ("Ben", "listener", False)
+    ]
     await adas.ask("mute", seat=seat.pk)
     while (you := (await bens.until("you"))["you"])["muted"] is False or you["stage"] != "on":
         pass
@@ -150,7 +169,9 @@ async def test_a_grant_to_speak_is_given_on_stage_only(pages: tuple[Page, Page],
     assert (await bens.ask("grant", use="speak"))["code"] == "not_on_stage"
     await adas.ask("step_up")
     token = (await adas.ask("grant", use="speak"))["grant"]
-    seat = await database_sync_to_async(admission.enter)(token=token, use=Grant.Use.SPEAK, at=datetime.now().astimezone())
+    seat = await database_sync_to_async(admission.enter)(
+        token=token, use=Grant.Use.SPEAK, at=datetime.now().astimezone()
+    )
     assert seat.user_id == ada.pk
 
 
@@ -180,13 +201,17 @@ async def test_leaving_gives_the_seat_up(pages: tuple[Page, Page], ben: User) ->
     assert await Seat.objects.seated().filter(user=ben).aexists() is False
 
 
-async def test_a_lost_line_leaves_the_seat_waiting(ben: User, bens_ticket: Ticket, adas_seat: Seat, tonight: Event, at: datetime) -> None:
+async def test_a_lost_line_leaves_the_seat_waiting(
+    ben: User, bens_ticket: Ticket, adas_seat: Seat, tonight: Event, at: datetime
+) -> None:
     async with inside(ben, tonight, at):
         pass
     assert (await seat_of(ben)).status == Seat.Status.AWAY
 
 
-async def test_a_second_page_ends_the_first_for_good(pages: tuple[Page, Page], ben: User, tonight: Event, at: datetime) -> None:
+async def test_a_second_page_ends_the_first_for_good(
+    pages: tuple[Page, Page], ben: User, tonight: Event, at: datetime
+) -> None:
     _adas, bens = pages
     async with inside(ben, tonight, at, take_over=True):
         last, code = await bens.until_closed()
@@ -227,14 +252,18 @@ async def test_a_refund_ends_the_socket_for_good_within_two_seconds(
 ) -> None:
     _adas, bens = pages
     began = time.monotonic()
-    await database_sync_to_async(aftersales.refund)(order=bens_ticket.order, by=ada, reason="Cannot come", at=at)
+    await database_sync_to_async(aftersales.refund)(
+        order=bens_ticket.order, by=ada, reason="Cannot come", at=at
+    )
     last, code = await bens.until_closed()
     assert (last["final"], code) == (True, Close.TICKET_GONE)
     assert last["text"] == "Your ticket is no longer valid, so you cannot stay in this room."
     assert time.monotonic() - began < 2
 
 
-async def test_a_lost_message_is_made_up_for_by_the_next_ping(pages: tuple[Page, Page], ben: User, ada: User, at: datetime) -> None:
+async def test_a_lost_message_is_made_up_for_by_the_next_ping(
+    pages: tuple[Page, Page], ben: User, ada: User, at: datetime
+) -> None:
     """The row alone is changed, as if every message about it had been lost."""
     _adas, bens = pages
     seat = await seat_of(ben)
@@ -256,9 +285,19 @@ async def test_closing_the_room_ends_every_socket_and_forgets_who_sat_there(page
 
 @pytest.mark.parametrize(
     "text",
-    ["{", "[]", '{"op":"fly"}', '{"op":"invite"}', '{"op":"ping","more":1}', '{"op":"mute","seat":"x"}', '{"op":"ping","id":-1}'],
+    [
+        "{",
+        "[]",
+        '{"op":"fly"}',
+        '{"op":"invite"}',
+        '{"op":"ping","more":1}',
+        '{"op":"mute","seat":"x"}',
+        '{"op":"ping","id":-1}',
+    ],
 )
-async def test_what_is_no_message_is_refused_and_the_socket_lives(text: str, ada: User, tonight: Event, at: datetime) -> None:
+async def test_what_is_no_message_is_refused_and_the_socket_lives(
+    text: str, ada: User, tonight: Event, at: datetime
+) -> None:
     async with inside(ada, tonight, at) as (page, _welcome):
         await page.socket.send_to(text_data=text)
         assert (await page.until("err"))["code"] == "bad_message"
@@ -266,7 +305,9 @@ async def test_what_is_no_message_is_refused_and_the_socket_lives(text: str, ada
 
 
 @pytest.mark.parametrize("how", [{"text_data": "x" * (protocol.MOST_BYTES + 1)}, {"bytes_data": b"x"}])
-async def test_too_long_a_message_ends_the_socket(how: dict[str, Any], ada: User, tonight: Event, at: datetime) -> None:
+async def test_too_long_a_message_ends_the_socket(
+    how: dict[str, Any], ada: User, tonight: Event, at: datetime
+) -> None:
     async with inside(ada, tonight, at) as (page, _welcome):
         await page.socket.send_to(**how)
         assert (await page.until_closed())[1] == Close.TOO_MUCH

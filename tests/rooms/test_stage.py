@@ -8,7 +8,14 @@ import pytest
 from django.db import IntegrityError, transaction
 from hypothesis import HealthCheck, settings
 from hypothesis import strategies as st
-from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule, run_state_machine_as_test
+from hypothesis.stateful import (
+    RuleBasedStateMachine,
+    initialize,
+    invariant,
+    precondition,
+    rule,
+    run_state_machine_as_test,
+)
 
 from accounts.models import AuditEntry
 from clubs.models import Officer
@@ -29,7 +36,9 @@ def test_a_hand_goes_up_and_down(bens_seat: Seat, at: datetime) -> None:
     assert people.now(bens_seat).stage == Seat.Stage.OFF
 
 
-def test_the_way_to_the_stage_is_by_invitation_and_one_goes_up_muted(bens_seat: Seat, adas_seat: Seat, at: datetime) -> None:
+def test_the_way_to_the_stage_is_by_invitation_and_one_goes_up_muted(
+    bens_seat: Seat, adas_seat: Seat, at: datetime
+) -> None:
     stage.raise_hand(by=bens_seat, at=at)
     stage.invite(by=adas_seat, seat=bens_seat, at=at)
     stage.step_up(by=bens_seat)
@@ -65,7 +74,10 @@ def test_who_is_muted_by_a_host_unmutes_themselves(bens_seat: Seat, adas_seat: S
 
 
 def test_stepping_down_and_being_taken_down_mute(bens_seat: Seat, adas_seat: Seat, at: datetime) -> None:
-    for take_down in (lambda: stage.step_down(by=bens_seat), lambda: stage.demote(by=adas_seat, seat=bens_seat)):
+    for take_down in (
+        lambda: stage.step_down(by=bens_seat),
+        lambda: stage.demote(by=adas_seat, seat=bens_seat),
+    ):
         put_on_stage(adas_seat, bens_seat, at)
         stage.unmute(by=bens_seat)
         take_down()
@@ -102,7 +114,9 @@ def test_the_stage_holds_twelve(adas_seat: Seat, bens_seat: Seat, at: datetime) 
         stage.invite(by=adas_seat, seat=bens_seat, at=at)
 
 
-def test_hands_are_lowered_all_at_once_and_invitations_stay(adas_seat: Seat, tonight: Any, at: datetime) -> None:
+def test_hands_are_lowered_all_at_once_and_invitations_stay(
+    adas_seat: Seat, tonight: Any, at: datetime
+) -> None:
     seats = [people.sit(people.fan(tonight), tonight, at) for _ in range(3)]
     for seat in seats:
         stage.raise_hand(by=seat, at=at)
