@@ -11,9 +11,9 @@ def answers(*events: str, kind: str) -> Callable[[Answer], Answer]:
     """Register who answers these events about things of a kind ("order", "membership").
 
     `checkout.session.*` calls f(event=StripeEvent, session=CheckoutState, at=datetime). Our own names
-    `subscription.paid`, `subscription.changed` and `subscription.ended`, raised once the books know of it, call
-    f(event=StripeEvent, subscription=Subscription, at=datetime). It runs in the transaction that marks the event as
-    handled, may come again for the same thing, and asks nothing of Stripe.
+    `subscription.paid`, `subscription.changed` and `subscription.ended`, raised once the books know of it,
+    call f(event=StripeEvent, subscription=Subscription, at=datetime). It runs in the transaction that marks
+    the event as handled, may come again for the same thing, and asks nothing of Stripe.
     """
 
     def register(answer: Answer) -> Answer:

@@ -1,7 +1,7 @@
 """Each promise of the books, as a query that must return nothing.
 
-check() runs every hour, after every test and at the end of the demo. A promise returns one row per breach; its
-columns say where.
+check() runs every hour, after every test and at the end of the demo. A promise returns one row per breach;
+its columns say where.
 """
 
 from collections import defaultdict
@@ -76,8 +76,9 @@ PROMISES = {
            OR COALESCE(b.amount_minor, 0) <> CASE WHEN d.reinstated_at IS NULL THEN 0 ELSE d.amount_minor END
     """,
     "refunds never give back more than was paid": """
-        SELECT c.id FROM payments_charge c JOIN payments_refund r ON r.charge_id = c.id AND r.status <> 'failed'
-        GROUP BY c.id HAVING SUM(r.amount_minor) > c.amount_minor OR SUM(r.fee_minor) > c.fee_minor
+        SELECT c.id FROM payments_charge c JOIN payments_refund r ON r.charge_id = c.id
+        WHERE r.status <> 'failed' GROUP BY c.id
+        HAVING SUM(r.amount_minor) > c.amount_minor OR SUM(r.fee_minor) > c.fee_minor
     """,
     "every transfer in the books has the row that caused it": """
         SELECT t.id, t.reason, t.reference FROM payments_transfer t
@@ -121,7 +122,7 @@ PROMISES = {
         LEFT JOIN (
             SELECT currency, SUM(minor) AS minor FROM (
                 SELECT currency, fee AS minor FROM remainders
-                UNION ALL SELECT currency, -COALESCE(stripe_fee_minor, 0) FROM payments_charge WHERE status = 'paid'
+                UNION ALL SELECT currency, -stripe_fee_minor FROM payments_charge WHERE status = 'paid'
                 UNION ALL SELECT currency, -stripe_fee_minor FROM payments_dispute
             ) AS every GROUP BY currency
         ) e ON e.currency = b.currency
@@ -159,8 +160,8 @@ def check(*, ask_stripe: bool = False, settled_by: datetime | None = None) -> li
     return broken + (_differences_to_stripe(settled_by) if ask_stripe else [])
 
 
-# What moves our balance at Stripe because of a payee. The platform's own affairs (its payouts, bills, top-ups) are
-# none of these books' business.
+# What moves our balance at Stripe because of a payee. The platform's own affairs (its payouts and bills)
+# are none of these books' business.
 _OURS = {
     "adjustment",
     "charge",
@@ -198,10 +199,10 @@ def _differences_to_stripe(settled_by: datetime | None) -> list[Broken]:
 
 def _said_to_move() -> dict[str, tuple[int, int]]:
     """Return what the books say that each of Stripe's objects moved, and Stripe's fee, in minor units."""
-    said = {}
+    said: dict[str | None, tuple[int, int]] = {}
     charges = Charge.objects.filter(status=Charge.Status.PAID, stripe_fee_minor__isnull=False)
     for source, amount, fee in charges.values_list("stripe_charge_id", "amount_minor", "stripe_fee_minor"):
-        said[source] = (amount, fee)
+        said[source] = (amount, fee or 0)
     refunds = Refund.objects.filter(status=Refund.Status.DONE)
     for source, amount in refunds.values_list("stripe_id", "amount_minor"):
         said[source] = (-amount, 0)

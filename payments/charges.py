@@ -1,7 +1,7 @@
 """Money in: ask a buyer, send them to Checkout, and take in what was paid.
 
-That a buyer paid is told by a webhook, by the buyer coming back, or by a sweep: all of them end in settle(), which
-one of them wins. Functions that ask Stripe say so, and must not run in a transaction.
+That a buyer paid is told by a webhook, by the buyer coming back, or by a sweep: all of them end in settle(),
+which one of them wins. Functions that ask Stripe say so, and must not run in a transaction.
 """
 
 from datetime import datetime, timedelta
@@ -36,7 +36,7 @@ def ask(
     subscription: Subscription | None = None,
     at: datetime,
 ) -> Charge:
-    """Return the charge that asks `buyer` for `amount`, in the caller's transaction. Stripe hears nothing yet.
+    """Return the charge that asks `buyer` for `amount`, in the caller's transaction. Stripe is not asked.
 
     `reference` names what it is for, like order-<id>, and is unique. The platform's fee is fixed now.
     """
@@ -57,7 +57,7 @@ def ask(
 def start_checkout(
     *, charge: Charge, success_url: str, cancel_url: str, kind: str, expires_at: datetime, at: datetime
 ) -> str:
-    """Return the address of Stripe's page for this charge; the same one whenever it is asked for. Asks Stripe.
+    """Return the address of Stripe's page for this charge; the same one each time. Asks Stripe.
 
     The page takes no payment after `expires_at`, which is moved to half an hour from now if it is earlier.
     Raise AlreadyPaid, StripeUnavailable, StripeRefused.
@@ -124,7 +124,7 @@ def settle(*, charge: Charge, payment_intent: str, at: datetime) -> bool:
 
 
 def drop(*, charge: Charge, at: datetime) -> bool:
-    """Give up on a charge that nobody can pay any more, in the caller's transaction. False if it is not open."""
+    """Give up on a charge that nobody can pay now, in the caller's transaction. False if it is not open."""
     del at  # nothing in the books changes
     try:
         move(charge, Charge.Status.DROPPED)
@@ -153,7 +153,7 @@ def look_up(*, charge: Charge) -> CheckoutState:
 
 
 def _page_of(charge: Charge) -> str | None:
-    """Return the page that Stripe may have made for a charge, even if its answer was lost; None if there is none."""
+    """Return the page that Stripe made for a charge, even if its answer was lost; None if it made none."""
     charge.refresh_from_db(fields=["checkout_id", "checkout_request"])
     if charge.checkout_id or not charge.checkout_request:
         return charge.checkout_id
@@ -171,7 +171,7 @@ def _learn_from(charge: Charge, checkout: CheckoutState) -> CheckoutState:
 
 @transaction.atomic
 def learn_payment(*, charge: Charge, payment: Payment | None) -> None:
-    """Keep what Stripe knows of the payment of a charge, and post its fee as soon as both are known. One transaction."""
+    """Keep what Stripe knows of a charge's payment, and post its fee if that is paid. One transaction."""
     if payment is None:
         return
     row = Charge.objects.select_for_update(no_key=True).get(pk=charge.pk)

@@ -25,8 +25,8 @@ def post(
     """Write that `amount` left `source` for `target`, in the caller's transaction; return the transfer.
 
     `reason` says which promise it keeps and `reference` which row caused it; the same pair again returns the
-    first transfer and writes nothing. Nothing at all moves when the amount is zero. Raise AlreadyPosted when the
-    pair stands there with other figures, CurrencyMismatch when an account counts in another currency.
+    first transfer and writes nothing. Nothing at all moves when the amount is zero. Raise AlreadyPosted when
+    the pair stands there with other figures, CurrencyMismatch when an account counts in another currency.
     """
     if amount.minor == 0:
         return None

@@ -69,7 +69,7 @@ class Money:
         return Decimal(self.minor).scaleb(-DIGITS[self.currency])
 
     def split(self, *, basis_points: int) -> tuple["Money", "Money"]:
-        """Return (share, rest). The share is rounded down and the rest keeps the odd unit: nothing is lost."""
+        """Return (share, rest). The share is rounded down, the rest keeps the odd unit: nothing is lost."""
         if not 0 <= basis_points <= WHOLE:
             raise ValueError("A share lies between 0 and 10,000 basis points.")
         share = abs(self.minor) * basis_points // WHOLE
@@ -77,7 +77,7 @@ class Money:
         return Money(share, self.currency), Money(self.minor - share, self.currency)
 
     def prorate(self, *, part: "Money", whole: "Money") -> "Money":
-        """Return what belongs to `part` of `whole`, rounded down; the whole gets all of it. Money of one kind.
+        """Return what of this belongs to `part` of `whole`, rounded down; the whole gets all of it.
 
         Take it again and again from what is left, and the last part gets the odd units: nothing is lost.
         """

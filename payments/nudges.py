@@ -1,4 +1,4 @@
-"""Waking a worker when a row is there to be worked on. A nudge may be lost: a sweep finds the row without it."""
+"""Waking a worker when there is a row to be worked on. If a nudge is lost, a sweep finds the row."""
 
 from functools import partial
 
@@ -11,7 +11,7 @@ log = structlog.get_logger(__name__)
 
 
 def nudge(task: str, *args: str | int) -> None:
-    """Send `task` once the caller's transaction is committed. A broker that does not answer is no reason to fail."""
+    """Send `task` once the caller's transaction is committed. Without a broker nothing is lost but time."""
     transaction.on_commit(partial(_send, task, args), robust=True)
 
 

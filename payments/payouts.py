@@ -1,7 +1,7 @@
 """Money out: released when delivered, asked for by the payee, reviewed by staff, sent through Stripe.
 
-A payout is one transfer to the payee's account. Its money lies in the reserve from the request until it is sent or
-refused. Locks are taken in one order: charge, payout, payee.
+A payout is one transfer to the payee's account. Its money lies in the reserve from the request until it
+is sent or refused. Locks are taken in one order: charge, payout, payee.
 """
 
 from datetime import datetime, timedelta
@@ -29,7 +29,7 @@ Status = Payout.Status
 
 SENDS_AT_ONCE = 100
 PAUSES = [timedelta(minutes=1), timedelta(minutes=5), timedelta(minutes=30), timedelta(hours=3)]
-# Stripe keeps a key for a day at least. Near that edge nobody knows whether it still protects, so we only look.
+# Stripe keeps a key for a day at least. Near that edge nobody knows whether it still protects: we only look.
 KEY_HOLDS = timedelta(hours=23)
 KEY_IS_GONE = timedelta(hours=25)
 
@@ -54,8 +54,8 @@ class AlreadyApproved(Exception):
 def release(*, charge: Charge, at: datetime) -> Money | None:
     """Make what is left of a paid charge available, once. One transaction.
 
-    Return how much that was, below zero if a dispute took more than was left; None if it was released before, or is
-    not paid.
+    Return how much that was, below zero if a dispute took more than was left; None if it was released before,
+    or is not paid.
     """
     row = Charge.objects.select_for_update(no_key=True).get(pk=charge.pk)
     if row.status != Charge.Status.PAID or row.released_at is not None:
@@ -123,7 +123,7 @@ def _under_review(payout: Payout, by: User) -> Payout:
 
 def needs_two(payout: Payout) -> bool:
     """Return whether one yes is not enough for this amount."""
-    return payout.amount_minor > settings.TWO_REVIEWERS_ABOVE_MINOR
+    return bool(payout.amount_minor > settings.TWO_REVIEWERS_ABOVE_MINOR)
 
 
 @transaction.atomic
@@ -160,7 +160,7 @@ def approve(*, payout: Payout, by: User, at: datetime) -> Payout:
 
 @transaction.atomic
 def hold(*, payout: Payout, by: User, reason: str, at: datetime) -> Payout:
-    """Ask the payee for more before deciding; they see the reason. One transaction. Raise OwnPayout, WrongState."""
+    """Wait for more from the payee, who sees the reason. One transaction. Raise OwnPayout, WrongState."""
     row = _under_review(payout, by)
     move(row, Status.HELD, reviewed_by=by, reviewed_at=at, reason=reason)
     audit.record(actor=by, verb="payout-held", subject=row, reason=reason, at=at)
@@ -170,7 +170,7 @@ def hold(*, payout: Payout, by: User, reason: str, at: datetime) -> Payout:
 
 @transaction.atomic
 def reject(*, payout: Payout, by: User, reason: str, at: datetime) -> Payout:
-    """Say no; the payee sees the reason and has the money back. One transaction. Raise OwnPayout, WrongState."""
+    """Say no; the payee sees why and has the money back. One transaction. Raise OwnPayout, WrongState."""
     row = _under_review(payout, by)
     move(row, Status.REJECTED, reviewed_by=by, reviewed_at=at, reason=reason)
     _return_reserve(row, at=at)
@@ -188,8 +188,8 @@ def _return_reserve(payout: Payout, *, at: datetime) -> None:
 def send(*, payout: Payout, at: datetime) -> None:
     """Take an approved payout to its end: transfer the money, or find out whether it went. Asks Stripe.
 
-    Of any number of workers one asks. No answer: it stays SENDING and is asked again with the same key; once that
-    no longer protects, it is looked up, and never sent again.
+    Of any number of workers one asks. No answer: it stays SENDING and is asked again with the same key; once
+    that no longer protects, it is looked up, and never sent again.
     """
     if not _take(payout, at=at):
         return
@@ -198,7 +198,7 @@ def send(*, payout: Payout, at: datetime) -> None:
     except StripeUnavailable as trouble:
         log.warning("payout_unanswered", payout=str(payout.pk), trouble=str(trouble))
     except StripeRefused as no:
-        log.error("payout_refused", payout=str(payout.pk), code=no.code, message=str(no))
+        log.warning("payout_refused", payout=str(payout.pk), code=no.code, words=str(no))
         fail(payout=payout, reason=_told(no.code), at=at)
     else:
         if transfer is not None:
@@ -215,7 +215,7 @@ def send_due(*, at: datetime) -> int:
 
 
 def _take(payout: Payout, *, at: datetime) -> bool:
-    """Claim the next attempt, committed before Stripe is asked. False if somebody else has it, or it is not due."""
+    """Claim the next attempt, committed before Stripe is asked. False if it is another's, or not due."""
     payout.refresh_from_db()
     if payout.status == Status.APPROVED:
         return _begin(payout, at=at)
@@ -279,7 +279,7 @@ def _told(code: str) -> str:
 
 @transaction.atomic
 def confirm(*, payout: Payout, transfer: TransferState, at: datetime) -> bool:
-    """Take in that the transfer was made: reserve to paid out. One transaction; True only for the one who did it."""
+    """Take in that the transfer was made. One transaction; True only for the one who did it."""
     try:
         move(payout, Status.PAID, stripe_id=transfer.id, paid_at=at, next_attempt_at=None)
     except WrongState:

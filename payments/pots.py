@@ -1,9 +1,10 @@
 """A payee's pots: what was sold and is not delivered, what may be paid out, what is on its way.
 
-Whoever takes money out of a pot holds the payee's lock first, and notices afterwards if a pot fell below zero.
+Whoever takes money out of a pot takes the payee's lock first, and notices afterwards if it fell below zero.
 """
 
 from datetime import datetime
+from uuid import UUID
 
 from payments import ledger, summary
 from payments.models import Charge, LedgerAccount, Payee
@@ -11,8 +12,8 @@ from payments.models import Charge, LedgerAccount, Payee
 Kind = LedgerAccount.Kind
 
 
-def lock(payee_id: object) -> Payee:
-    """Return the payee, locked until the caller's transaction ends. After the charge's and the payout's lock."""
+def lock(payee_id: UUID) -> Payee:
+    """Return the payee, locked until the caller's transaction ends. Locked after charge and payout."""
     return Payee.objects.select_for_update(no_key=True).get(pk=payee_id)
 
 
@@ -23,7 +24,7 @@ def of_charge(charge: Charge) -> LedgerAccount:
 
 
 def notice_debt(payee: Payee, *, at: datetime) -> None:
-    """Write down since when a pot is below zero, or that none is any more. The caller holds the payee's lock."""
+    """Write down since when a pot is below zero, or that none is. The caller holds the payee's lock."""
     held = summary.of(payee)
     is_below = min(held.pending, held.available).minor < 0
     if is_below == (payee.below_zero_since is not None):

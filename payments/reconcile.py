@@ -1,4 +1,4 @@
-"""Ask Stripe about whatever is still unknown: events that never came, fees not told, payees whose papers are under way.
+"""Ask Stripe about whatever is still unknown: events that never came, fees not told, papers under way.
 
 Refunds and payouts without an answer ask for themselves, in `send_due`.
 """

@@ -25,7 +25,7 @@ Kind = LedgerAccount.Kind
 SENDS_AT_ONCE = 100
 PAUSES = [timedelta(minutes=1), timedelta(minutes=5), timedelta(minutes=30), timedelta(hours=3)]
 ASKS_AFTER = timedelta(hours=24)  # a refund at Stripe of which no event told the end
-# Stripe keeps a key for a day at least. Near that edge nobody knows whether it still protects, so we only look.
+# Stripe keeps a key for a day at least. Near that edge nobody knows whether it still protects: we only look.
 KEY_HOLDS = timedelta(hours=23)
 KEY_IS_GONE = timedelta(hours=25)
 
@@ -71,7 +71,7 @@ def ask(*, charge: Charge, amount: Money | None = None, reason: str, by: User | 
 
 
 def _post(refund: Refund, charge: Charge, *, at: datetime, is_undone: bool = False) -> None:
-    """Post the fee's part from our fees to the payee's pot, and the amount from there to the buyers; or both back."""
+    """Post the fee's part from our fees to the payee's pot, and the amount from there to the buyers."""
     payee = pots.lock(charge.payee_id)
     fees = ledger.account(kind=Kind.FEES, currency=charge.currency)
     buyers = ledger.account(kind=Kind.BUYERS, currency=charge.currency)
@@ -85,7 +85,7 @@ def _post(refund: Refund, charge: Charge, *, at: datetime, is_undone: bool = Fal
 
 
 def send(*, refund: Refund, at: datetime) -> None:
-    """Take a refund a step further: ask Stripe for it, or how it stands. Asks Stripe; any number may try at once.
+    """Take a refund a step further: ask Stripe for it, or how it stands. Any number may try at once.
 
     No answer: it is asked again with the same key, and once that no longer protects, looked up first.
     """
@@ -96,7 +96,7 @@ def send(*, refund: Refund, at: datetime) -> None:
     except StripeUnavailable as trouble:
         log.warning("refund_unanswered", refund=str(refund.pk), trouble=str(trouble))
     except StripeRefused as no:
-        log.error("refund_refused", refund=str(refund.pk), code=no.code, message=str(no))
+        log.warning("refund_refused", refund=str(refund.pk), code=no.code, words=str(no))
         fail(refund=refund, failure=no.code or str(no), at=at)
     else:
         if answer is not None:
@@ -113,7 +113,7 @@ def send_due(*, at: datetime) -> int:
 
 
 def _take(refund: Refund, *, at: datetime) -> bool:
-    """Claim the next attempt: of many workers one updates the row, and it is committed before Stripe is asked."""
+    """Claim the next attempt: of many workers one updates the row, committed before Stripe is asked."""
     pause = PAUSES[min(refund.attempts, len(PAUSES) - 1)]
     open_ones = Refund.objects.filter(pk=refund.pk, status__in=[Refund.Status.WANTED, Refund.Status.SENT])
     taken = open_ones.filter(next_attempt_at__lte=at).update(
@@ -161,7 +161,7 @@ def heed(*, refund: Refund, state: RefundState, at: datetime) -> None:
 
 @transaction.atomic
 def fail(*, refund: Refund, failure: str, stripe_id: str | None = None, at: datetime) -> bool:
-    """Take in that the money did not go back, and undo it in the books. One transaction; True for the one who did."""
+    """Take in that the money did not go back: undone in the books. One transaction; True for one caller."""
     charge = Charge.objects.select_for_update(no_key=True).get(pk=refund.charge_id)
     known = {"stripe_id": stripe_id} if stripe_id else {}
     try:

@@ -1,6 +1,6 @@
 """A status has its moves beside it, and one function takes them.
 
-Each model with a status names its moves in a class attribute MOVES, {from: {to, …}}. Nobody assigns `.status`.
+Each model with a status names its moves in a class attribute MOVES, {from: {to, …}}. Nobody else assigns it.
 """
 
 from collections.abc import Mapping
@@ -14,12 +14,13 @@ class WrongState(Exception):
 
 
 class Stateful(Protocol):
+    """What every model with a status has."""
+
     MOVES: ClassVar[Mapping[Any, set[Any]]]
     status: Any
-    pk: Any
 
 
-Row = TypeVar("Row", bound=Stateful)
+Row = TypeVar("Row", bound=models.Model)
 
 
 def move(row: Row, to: Any, **fields: Any) -> Row:
@@ -28,12 +29,12 @@ def move(row: Row, to: Any, **fields: Any) -> Row:
     One conditional UPDATE over all statuses from which `to` may be reached: of many workers one wins. The row
     in hand is brought up to date, only in what was written.
     """
-    model = cast("type[models.Model]", type(row))
-    starts = [start for start, ends in row.MOVES.items() if to in ends]
-    moved = model._base_manager.filter(pk=row.pk, status__in=starts).update(status=to, **fields)  # noqa: SLF001 -- the one manager that never filters
-    if not moved:
-        raise WrongState(f"{model.__name__} {row.pk} cannot become {to}.")
-    row.status = to
+    stateful = cast("Stateful", row)
+    starts = [start for start, ends in stateful.MOVES.items() if to in ends]
+    rows = type(row)._base_manager.filter(pk=row.pk, status__in=starts)  # noqa: SLF001 -- the one manager that never filters
+    if not rows.update(status=to, **fields):
+        raise WrongState(f"{type(row).__name__} {row.pk} cannot become {to}.")
+    stateful.status = to
     for name, value in fields.items():
         setattr(row, name, value)
     return row

@@ -49,7 +49,7 @@ Deed = Callable[[], Any]  # what follows from an event, in one transaction with 
 
 @transaction.atomic
 def receive(*, payload: bytes, signature: str, at: datetime) -> StripeEvent:
-    """Return the inbox's row of a webhook; the same event again returns the first. It is handled after commit.
+    """Return the inbox's row of a webhook; the same event again returns the first. Handled after commit.
 
     Raise InvalidSignature, WrongVersion.
     """

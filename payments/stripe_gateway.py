@@ -1,19 +1,19 @@
 """All we ask of Stripe; the only module that imports its SDK. Nothing here touches the database.
 
-Every call that changes something carries an idempotency key, which the caller makes of a row's id, and parameters that
-follow from the row alone: the same again is the same. What comes back are the frozen records of `stripe_records`.
-Asking takes seconds and may fail, so it is refused inside a transaction. https://docs.stripe.com/api
+Every call that changes something carries an idempotency key, which the caller makes of a row's id, and
+parameters that follow from the row alone: the same again is the same. What comes back are the records of
+`stripe_records`. Asking takes seconds and may fail, so it is refused inside a transaction. https://docs.stripe.com/api
 """
 
 from collections.abc import Callable, Iterator
-from datetime import UTC, datetime
-from functools import cache
+from functools import cache, partial
 from typing import Any, TypeVar
 
 import stripe
 from django.conf import settings
 from django.db import connection
 
+from payments import stripe_reading as reading
 from payments.money import Money
 from payments.stripe_records import (
     AccountState,
@@ -21,7 +21,6 @@ from payments.stripe_records import (
     DisputeState,
     InvoiceState,
     Movement,
-    Paid,
     Payment,
     Purchase,
     RefundState,
@@ -70,7 +69,7 @@ class WrongVersion(Exception):
 
 
 def checkout_request(purchase: Purchase) -> dict[str, Any]:
-    """Return what to ask Stripe for, to be stored before it is asked: payment mode, or subscription mode if monthly."""
+    """Return what to ask Stripe for, to be stored before it is asked."""
     metadata = {"kind": purchase.kind, "reference": purchase.reference}
     price: dict[str, Any] = {
         "currency": purchase.amount.currency.lower(),
@@ -102,108 +101,66 @@ def checkout_request(purchase: Purchase) -> dict[str, Any]:
 
 def create_checkout(*, request: dict[str, Any], key: str) -> CheckoutState:
     """Return the page made for a stored request; the same page for the same key."""
-    return _checkout(_ask(lambda stripe: stripe.checkout.sessions.create(_params(request), _keyed(key))))
+    return reading.checkout(
+        _ask(lambda stripe: stripe.checkout.sessions.create(_params(request), _keyed(key)))
+    )
 
 
 def read_checkout(checkout_id: str) -> CheckoutState:
-    return _checkout(_ask(lambda stripe: stripe.checkout.sessions.retrieve(checkout_id)))
+    return reading.checkout(_ask(lambda stripe: stripe.checkout.sessions.retrieve(checkout_id)))
 
 
 def expire_checkout(checkout_id: str) -> CheckoutState:
     """Shut a page and return how it stands: EXPIRED, or PAID if the buyer was quicker."""
     try:
-        return _checkout(_ask(lambda stripe: stripe.checkout.sessions.expire(checkout_id)))
+        return reading.checkout(_ask(lambda stripe: stripe.checkout.sessions.expire(checkout_id)))
     except StripeRefused:
         return read_checkout(checkout_id)  # only open pages can be shut
-
-
-def _checkout(session: Any) -> CheckoutState:
-    is_paid = session.status == "complete" and session.payment_status != "unpaid"
-    state = Paid.PAID if is_paid else Paid.EXPIRED if session.status == "expired" else Paid.OPEN
-    has_total = session.amount_total is not None
-    return CheckoutState(
-        id=session.id,
-        state=state,
-        url=session.url or "",
-        payment_intent=_id(session.payment_intent),
-        subscription=_id(session.subscription),
-        kind=_label(session, "kind"),
-        reference=_label(session, "reference"),
-        amount=_money(session.amount_total, session.currency) if has_total else None,
-    )
 
 
 # Payments, refunds, disputes
 
 
 def read_payment(payment_intent: str) -> Payment | None:
-    """Return a payment that succeeded, with Stripe's fee if it is booked already; None if it did not succeed."""
+    """Return a payment, with Stripe's fee if it is booked already; None if it did not succeed."""
     params = _params({"expand": ["latest_charge.balance_transaction"]})
     intent: Any = _ask(lambda stripe: stripe.payment_intents.retrieve(payment_intent, params))
-    if intent.status != "succeeded":
-        return None
-    charge = intent.latest_charge
-    booked = charge.balance_transaction
-    return Payment(
-        payment_intent=intent.id,
-        reference=_label(intent, "reference"),
-        charge=charge.id,
-        amount=_money(charge.amount, charge.currency),
-        stripe_fee=_money(booked.fee, booked.currency) if booked else None,
-    )
+    return reading.payment(intent)
 
 
 def create_refund(*, payment_intent: str, amount: Money, reference: str, key: str) -> RefundState:
     params = {"payment_intent": payment_intent, "amount": amount.minor, "metadata": {"reference": reference}}
-    return _refund(_ask(lambda stripe: stripe.refunds.create(_params(params), _keyed(key))))
+    return reading.refund(_ask(lambda stripe: stripe.refunds.create(_params(params), _keyed(key))))
 
 
 def read_refund(refund_id: str) -> RefundState:
-    return _refund(_ask(lambda stripe: stripe.refunds.retrieve(refund_id)))
+    return reading.refund(_ask(lambda stripe: stripe.refunds.retrieve(refund_id)))
 
 
 def find_refund(*, payment_intent: str, reference: str) -> RefundState | None:
     """Return the refund that was made for our `reference`, if Stripe knows one."""
     params = _params({"payment_intent": payment_intent, "limit": PAGE})
     refunds = _all(lambda stripe: stripe.refunds.list(params))
-    return next((_refund(one) for one in refunds if _label(one, "reference") == reference), None)
-
-
-def _refund(refund: Any) -> RefundState:
-    return RefundState(
-        id=refund.id,
-        status=refund.status or "pending",
-        reference=_label(refund, "reference"),
-        failure=refund.failure_reason or "",
+    return next(
+        (reading.refund(one) for one in refunds if reading.label(one, "reference") == reference), None
     )
 
 
 def read_dispute(dispute_id: str) -> DisputeState:
-    dispute: Any = _ask(lambda stripe: stripe.disputes.retrieve(dispute_id))
-    movements = dispute.balance_transactions
-    return DisputeState(
-        id=dispute.id,
-        payment_intent=_id(dispute.payment_intent),
-        amount=_money(dispute.amount, dispute.currency),
-        status=dispute.status,
-        reason=dispute.reason or "",
-        is_withdrawn=any(one.amount < 0 for one in movements),
-        is_reinstated=any(one.amount > 0 for one in movements),
-        stripe_fee=_money(sum(one.fee for one in movements), dispute.currency),
-    )
+    return reading.dispute(_ask(lambda stripe: stripe.disputes.retrieve(dispute_id)))
 
 
 # Subscriptions
 
 
 def read_subscription(subscription_id: str) -> SubscriptionState:
-    return _subscription(_ask(lambda stripe: stripe.subscriptions.retrieve(subscription_id)))
+    return reading.subscription(_ask(lambda stripe: stripe.subscriptions.retrieve(subscription_id)))
 
 
 def end_with_period(*, subscription_id: str, ends: bool, key: str) -> SubscriptionState:
     """Let a subscription end with the paid month (`ends`), or go on after all."""
     params = _params({"cancel_at_period_end": ends})
-    return _subscription(
+    return reading.subscription(
         _ask(lambda stripe: stripe.subscriptions.update(subscription_id, params, _keyed(key)))
     )
 
@@ -214,7 +171,7 @@ def read_invoice(invoice_id: str) -> InvoiceState:
     is_paid = invoice.status == "paid"
     return InvoiceState(
         id=invoice.id,
-        subscription=_id(details.subscription) if details else "",
+        subscription=reading.id_of(details.subscription) if details else "",
         is_paid=is_paid,
         payment=_payment_of(invoice_id) if is_paid and invoice.amount_paid else None,
     )
@@ -223,20 +180,8 @@ def read_invoice(invoice_id: str) -> InvoiceState:
 def _payment_of(invoice_id: str) -> Payment | None:
     params = _params({"invoice": invoice_id, "status": "paid"})
     payments: Any = _ask(lambda stripe: stripe.invoice_payments.list(params))
-    intents = [_id(one.payment.payment_intent) for one in payments.data]
+    intents = [reading.id_of(one.payment.payment_intent) for one in payments.data]
     return read_payment(intents[0]) if intents else None
-
-
-def _subscription(subscription: Any) -> SubscriptionState:
-    ends = [item.current_period_end for item in subscription["items"].data]
-    return SubscriptionState(
-        id=subscription.id,
-        status=subscription.status,
-        paid_until=datetime.fromtimestamp(max(ends), UTC) if ends else None,
-        ends_at_period_end=subscription.cancel_at_period_end,
-        reference=_label(subscription, "reference"),
-        kind=_label(subscription, "kind"),
-    )
 
 
 # Payees and transfers
@@ -255,11 +200,11 @@ def create_account(*, email: str, reference: str, key: str) -> AccountState:
         "capabilities": {"transfers": {"requested": True}},
         "metadata": {"reference": reference},
     }
-    return _account(_ask(lambda stripe: stripe.accounts.create(_params(params), _keyed(key))))
+    return reading.account(_ask(lambda stripe: stripe.accounts.create(_params(params), _keyed(key))))
 
 
 def read_account(account_id: str) -> AccountState:
-    return _account(_ask(lambda stripe: stripe.accounts.retrieve(account_id)))
+    return reading.account(_ask(lambda stripe: stripe.accounts.retrieve(account_id)))
 
 
 def onboarding_link(*, account_id: str, return_url: str, refresh_url: str) -> str:
@@ -270,17 +215,8 @@ def onboarding_link(*, account_id: str, return_url: str, refresh_url: str) -> st
         "return_url": return_url,
         "refresh_url": refresh_url,
     }
-    return _ask(lambda stripe: stripe.account_links.create(_params(params))).url
-
-
-def _account(account: Any) -> AccountState:
-    capabilities, requirements = account.capabilities, account.requirements
-    return AccountState(
-        id=account.id,
-        details_submitted=bool(account.details_submitted),
-        transfers_active=bool(capabilities) and getattr(capabilities, "transfers", None) == "active",
-        requirements=list(requirements.currently_due or []) if requirements else [],
-    )
+    link: Any = _ask(lambda stripe: stripe.account_links.create(_params(params)))
+    return str(link.url)
 
 
 def create_transfer(*, destination: str, amount: Money, reference: str, key: str) -> TransferState:
@@ -292,26 +228,19 @@ def create_transfer(*, destination: str, amount: Money, reference: str, key: str
         "transfer_group": reference,
         "metadata": {"reference": reference},
     }
-    return _transfer(_ask(lambda stripe: stripe.transfers.create(_params(params), _keyed(key))))
+    return reading.transfer(_ask(lambda stripe: stripe.transfers.create(_params(params), _keyed(key))))
 
 
 def read_transfer(transfer_id: str) -> TransferState:
-    return _transfer(_ask(lambda stripe: stripe.transfers.retrieve(transfer_id)))
+    return reading.transfer(_ask(lambda stripe: stripe.transfers.retrieve(transfer_id)))
 
 
 def find_transfer(*, reference: str) -> TransferState | None:
     """Return the transfer that was made for our `reference`, if Stripe knows one."""
     params = _params({"transfer_group": reference, "limit": PAGE})
     transfers = _all(lambda stripe: stripe.transfers.list(params))
-    return next((_transfer(one) for one in transfers if _label(one, "reference") == reference), None)
-
-
-def _transfer(transfer: Any) -> TransferState:
-    return TransferState(
-        id=transfer.id,
-        destination=_id(transfer.destination),
-        amount=_money(transfer.amount, transfer.currency),
-        reference=_label(transfer, "reference"),
+    return next(
+        (reading.transfer(one) for one in transfers if reading.label(one, "reference") == reference), None
     )
 
 
@@ -322,14 +251,7 @@ def movements() -> Iterator[Movement]:
     """Yield every movement of our balance at Stripe, newest first."""
     params = _params({"limit": PAGE})
     for line in _all(lambda stripe: stripe.balance_transactions.list(params)):
-        yield Movement(
-            id=line.id,
-            type=line.type,
-            source=_id(line.source),
-            amount=_money(line.amount, line.currency),
-            fee=_money(line.fee, line.currency),
-            made_at=datetime.fromtimestamp(line.created, UTC),
-        )
+        yield reading.movement(line)
 
 
 # Events
@@ -346,25 +268,15 @@ def read_event(payload: bytes, signature: str) -> SignedEvent:
             raise InvalidSignature("The body is no event.") from error
         if event.api_version != API_VERSION:
             raise WrongVersion(f"The endpoint sends {event.api_version}; we read {API_VERSION}.")
-        return _event(event)
+        return reading.event(event)
     raise InvalidSignature("The signature fits none of our secrets.")
 
 
 def undelivered_events() -> Iterator[SignedEvent]:
-    """Yield the events that Stripe could not bring to our endpoint, newest first. It keeps them for 30 days."""
+    """Yield the events that Stripe could not bring to us, newest first. It keeps them for 30 days."""
     params = _params({"delivery_success": False, "limit": PAGE})
     for event in _all(lambda stripe: stripe.events.list(params)):
-        yield _event(event)
-
-
-def _event(event: Any) -> SignedEvent:
-    return SignedEvent(
-        id=event.id,
-        kind=event.type,
-        account=getattr(event, "account", None) or "",
-        api_version=event.api_version or "",
-        body=event.to_dict(for_json=True),
-    )
+        yield reading.event(event)
 
 
 # How we ask
@@ -372,8 +284,8 @@ def _event(event: Any) -> SignedEvent:
 
 def _ask(question: Callable[[Any], Answer]) -> Answer:
     """Return Stripe's answer, or raise what its errors mean for us: a definite no, or no answer."""
-    # pytest-django wraps a test into one transaction, as Django's TestCase does; that one holds no locks of ours.
-    if any(not block._from_testcase for block in connection.atomic_blocks):  # noqa: SLF001 -- as Django's own durable blocks ask
+    # pytest-django wraps a test into one transaction, as Django's TestCase does: that one is not ours.
+    if any(not getattr(block, "_from_testcase", False) for block in connection.atomic_blocks):
         raise InsideTransaction("Write the intent, commit, then ask Stripe.")
     try:
         return question(_client(settings.STRIPE_SECRET_KEY, settings.STRIPE_API_BASE).v1)
@@ -392,7 +304,11 @@ def _all(question: Callable[[Any], Any]) -> Iterator[Any]:
         yield from page.data
         if not page.has_more:
             return
-        page = _ask(lambda _stripe, page=page: page.next_page())
+        page = _ask(partial(_next_page, page))
+
+
+def _next_page(page: Any, _stripe: Any) -> Any:
+    return page.next_page()
 
 
 @cache
@@ -412,17 +328,3 @@ def _params(params: dict[str, Any]) -> Any:
 
 def _keyed(key: str) -> Any:
     return {"idempotency_key": key}
-
-
-def _label(thing: Any, name: str) -> str:
-    metadata = thing.metadata
-    return str(metadata[name]) if metadata and name in metadata else ""
-
-
-def _money(minor: int, currency: str) -> Money:
-    return Money(minor, currency.upper())
-
-
-def _id(thing: Any) -> str:
-    """Return the id of what may be an id, an expanded object or nothing."""
-    return thing if isinstance(thing, str) else getattr(thing, "id", "") or ""

@@ -33,7 +33,7 @@ class Purchase:
 
 @dataclass(frozen=True, slots=True)
 class CheckoutState:
-    """A Checkout page as it stands now. `kind` and `reference` are ours; empty means that it is not of our making."""
+    """A Checkout page as it stands now. Without `kind` and `reference` it is not of our making."""
 
     id: str
     state: Paid

@@ -87,7 +87,7 @@ def resume(*, subscription: Subscription, by: User, at: datetime) -> None:
 def _turn(subscription: Subscription, *, ends: bool, by: User, at: datetime) -> None:
     if not subscription.stripe_id:
         raise NotAtStripe
-    # The wish itself is harmless to repeat, but a key may not outlive the opposite wish: so it carries the moment.
+    # The wish is harmless to repeat, but a key may not outlive the opposite wish: so it carries the moment.
     verb = "cancel" if ends else "resume"
     state = stripe_gateway.end_with_period(
         subscription_id=subscription.stripe_id,

@@ -11,7 +11,7 @@ Kind = LedgerAccount.Kind
 
 @dataclass(frozen=True, slots=True)
 class Balances:
-    """Sold and not delivered, free to be paid out, on its way, and paid out so far. The first two may be below zero."""
+    """Sold and not delivered; free to be paid out; on its way; paid out. The first two may be below zero."""
 
     pending: Money
     available: Money

@@ -16,7 +16,7 @@ from payments.money import Money
 
 @dataclass(frozen=True, slots=True)
 class Remainder:
-    """What is left of a charge once refunds and lost disputes are taken off. A dispute can take it below zero."""
+    """What is left of a charge after refunds and disputes. A dispute can take it below zero."""
 
     amount: Money
     fee: Money
@@ -28,7 +28,7 @@ class Remainder:
 
 
 class Charge(models.Model):
-    """What one buyer was asked to pay for one thing. `reference` names that thing: order-<id> or invoice-<id>."""
+    """What one buyer was asked to pay for one thing, which `reference` names: order-<id> or invoice-<id>."""
 
     class Status(models.TextChoices):
         ASKED = "asked", _("Asked for")

@@ -1,8 +1,8 @@
 """The books: accounts, and transfers that join two of them.
 
-Every account is a pot of money. Those inside the house say whose claim on our Stripe balance it is; those outside
-say where money came from and went. A transfer takes from one pot what it puts into another, so the sum over all
-pots is zero by construction, and the sum of the pots inside is what Stripe must hold for us.
+Every account is a pot of money. Those inside the house say whose claim on our Stripe balance it is; those
+outside say where money came from and went. A transfer takes from one pot what it puts into another, so the
+sum over all pots is zero by construction, and the sum of the pots inside is what Stripe must hold for us.
 """
 
 from django.db import models
@@ -51,7 +51,7 @@ class LedgerAccount(models.Model):
 
 
 class Transfer(models.Model):
-    """`amount_minor` left `source` and came into `target`. Never changed, never deleted: the database refuses."""
+    """`amount_minor` left `source` and came into `target`. The database refuses to change or delete it."""
 
     id = models.BigAutoField(primary_key=True)
     source = models.ForeignKey(LedgerAccount, on_delete=models.PROTECT, related_name="transfers_out")

@@ -107,7 +107,7 @@ class Payout(models.Model):
 
 
 class Approval(models.Model):
-    """One person said yes to one payout, to one account: a yes counts for no other. Above a limit it takes two."""
+    """One person said yes to one payout into one account. Above a limit it takes two."""
 
     payout = models.ForeignKey(Payout, on_delete=models.PROTECT, related_name="approvals")
     by = models.ForeignKey(settings.AUTH_USER_MODEL, on_delete=models.PROTECT, related_name="+")
