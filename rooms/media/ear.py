@@ -13,13 +13,14 @@ from numpy.typing import NDArray
 
 from rooms.media import whip_client
 from rooms.media.peer import to_mono
-from rooms.media.sound import SAMPLE_RATE, SILENCE_DBFS, Samples, dbfs
+from rooms.media.sound import FRAME_SAMPLES, SAMPLE_RATE, SILENCE_DBFS, Samples, dbfs
 
 AUDIBLE_DBFS: Final = -60.0
 SETTLING: Final = (
     0.4  # seconds at the start, in which codec and buffers find their feet; left out of measurements
 )
 _LOWEST_HZ: Final = 20.0
+_NOISE_BELOW_HZ: Final = 4_000.0
 _TONE_WIDTH_HZ: Final = 6.0  # a tone is where the ear says it is, give or take
 
 
@@ -66,6 +67,26 @@ class Heard:
         strongest = float(power.max())
         return max(10.0 * float(np.log10(max(float(near.max()), 1e-30) / strongest)), SILENCE_DBFS)
 
+    def clearest(self, seconds: float = 0.6) -> "Heard":
+        """Return only the stretch with the lowest noise between its tones, with the same times.
+
+        On a machine too busy to keep time a lost frame splashes over the whole spectrum. A tone that does not
+        belong in the mix would be there in every stretch, the quietest too.
+        """
+        length = round((seconds + SETTLING) * SAMPLE_RATE)
+        starts = range(0, max(self.samples.size - length, 0) + 1, FRAME_SAMPLES * 5)
+        stretches = [replace(self, samples=self.samples[start : start + length]) for start in starts]
+        return min(stretches, key=lambda stretch: stretch.noise_db)
+
+    @property
+    def noise_db(self) -> float:
+        """The middle of the spectrum's levels up to 4 kHz, in dB relative to the strongest frequency."""
+        if self.silent:
+            return SILENCE_DBFS
+        hertz, power = self._spectrum()
+        middle = float(np.median(power[(hertz >= _LOWEST_HZ) & (hertz < _NOISE_BELOW_HZ)]))
+        return max(10.0 * float(np.log10(max(middle, 1e-30) / float(power.max()))), SILENCE_DBFS)
+
     def last(self, seconds: float) -> "Heard":
         """Return only the end of it, with the same times; its first 0.4 s count for nothing as ever."""
         return replace(self, samples=self.samples[-round((seconds + SETTLING) * SAMPLE_RATE) :])
@@ -103,6 +124,7 @@ async def listen(*, whep_url: str, grant: str, seconds: float) -> Heard:
         except TimeoutError:
             pass
         cut = notes.over
+        notes.end()
     return notes.heard(cut=cut)
 
 
@@ -128,9 +150,13 @@ class Notes:
             raise RuntimeError("nothing has begun")
         return self._reading
 
-    def heard(self, *, cut: bool) -> Heard:
+    def end(self) -> None:
+        """Take down nothing more."""
         if self._reading is not None:
             self._reading.cancel()
+
+    def heard(self, *, cut: bool) -> Heard:
+        """Return what was heard until now."""
         return Heard(
             samples=np.concatenate(self._pieces) if self._pieces else np.empty(0, dtype=np.float32),
             asked_at=self._asked_at,

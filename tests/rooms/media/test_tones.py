@@ -48,7 +48,7 @@ async def test_everybody_hears_every_speaker_but_themselves(addresses: list[str]
             await here.speak(seat, Tone(hz))
         ears = {seat: await here.listen(seat) for seat in ("ada", "cem", "ben", "eva")}
         await asyncio.sleep(0.3)
-        listened = await asyncio.gather(*(client.heard_for(2.0) for client in ears.values()))
+        listened = await asyncio.gather(*(client.heard_clearly() for client in ears.values()))
         levels = here.room.levels()
 
     heard = dict(zip(ears, listened, strict=True))
@@ -137,13 +137,13 @@ async def test_taken_off_the_stage_a_speaker_is_silent_and_cannot_speak_until_in
         with pytest.raises(NotOnStage):
             await here.speak("ada", Tone(440.0))
         await asyncio.sleep(0.3)
-        heard = await ben.heard_for(1.5)
+        heard = (await ben.heard_for(1.6)).last(1.2)
         ended = here.ended()
         here.room.stage("ada", on=True, at=time.time())
         await (await here.speak("ada", Tone(440.0))).up()
         await until(lambda: here.room.speaking() == ["ada", "cem"])
 
-    assert tones(heard.last(1.0), 440.0, 1000.0) == [1000.0]
+    assert tones(heard.clearest(), 440.0, 1000.0) == [1000.0]
     assert ended == [("ada", "speak", "dropped")]
 
 
@@ -162,7 +162,7 @@ async def test_going_on_stage_and_off_again_leaves_no_hole_in_what_one_hears() -
 
     frames = heard.samples[24_000 : 24_000 + 960 * (heard.samples.size // 960 - 25)].reshape(-1, 960)
     loudest = abs(frames).max(axis=1)
-    assert tones(heard, 440.0, 1000.0) == [1000.0]
+    assert tones(heard.clearest(), 440.0, 1000.0) == [1000.0]
     assert float(loudest.min()) > 0.15
 
 
@@ -270,15 +270,15 @@ async def test_the_last_word_is_heard_whole() -> None:
         ben = await here.listen("ben")
         await asyncio.wait_for(ben.notes.begun.wait(), 10)
         await asyncio.sleep(0.6)
-        tone.loudness = 0.3
+        tone.loudness, before = 0.3, tone.sent
         await asyncio.sleep(0.5)
-        spoken_until = time.time()
+        spoken_until, spoken = time.time(), tone.sent - before
         tone.loudness = 0.0
         lasted = await silent_after(ben, spoken_until)
         heard = ben.heard()
 
     loud = (abs(heard.samples.reshape(-1, 960)).max(axis=1) > 0.1).sum()
-    assert abs(loud * 0.02 - 0.5) <= 0.06
+    assert abs(loud - spoken) <= 3  # frames: the codec's look-ahead smears one, running out fades one
     assert lasted < 0.45
 
 
