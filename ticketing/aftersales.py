@@ -8,7 +8,6 @@ from collections import Counter
 from collections.abc import Sequence
 from contextlib import suppress
 from datetime import datetime
-from functools import partial
 from typing import Protocol
 from uuid import UUID
 
@@ -156,6 +155,13 @@ def _end(tickets: Sequence[Ticket], order: Order, at: datetime) -> None:
         move(ticket, Ticket.Status.DEAD)
         if ticket.holder_id not in {None, order.buyer_id}:
             letters.guest_lost_ticket(ticket=ticket, at=at)
-    gone = [ticket.pk for ticket in tickets]
-    for tell in on_ticket_death:
-        transaction.on_commit(partial(tell, tickets=gone, at=at), robust=True)
+    _tell_the_room([ticket.pk for ticket in tickets], at)
+
+
+def _tell_the_room(dead: list[UUID], at: datetime) -> None:
+    def tell_all() -> None:
+        for tell in on_ticket_death:
+            tell(tickets=dead, at=at)
+
+    # Robust: who refunds is not stopped by a room that does not answer; its own sweep finds the dead tickets.
+    transaction.on_commit(tell_all, robust=True)

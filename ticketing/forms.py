@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 from datetime import datetime, timedelta
-from typing import Any
+from typing import Any, cast
 from uuid import UUID
 from zoneinfo import ZoneInfo
 
@@ -93,7 +93,7 @@ class EventForm(forms.Form):
         help_text=gettext_lazy("Everybody also sees the start in their own time."),
     )
     minutes = forms.IntegerField(
-        label=gettext_lazy("Planned length in minutes"), min_value=5, max_value=LONGEST
+        label=gettext_lazy("Planned length in minutes"), min_value=1, max_value=LONGEST
     )
 
     def __init__(self, *args: Any, at: datetime, **kwargs: Any) -> None:
@@ -269,7 +269,8 @@ def offers_of(event: Event, *, data: Any = None) -> BaseOfferFormSet:
 
 
 def blank_offers(currency: str, *, data: Any = None, initial: Any = None) -> BaseOfferFormSet:
-    return OfferFormSet(data, prefix="offers", initial=initial, form_kwargs={"currency": currency})
+    formset = OfferFormSet(data, prefix="offers", initial=initial, form_kwargs={"currency": currency})
+    return cast("BaseOfferFormSet", formset)
 
 
 class ReasonForm(forms.Form):

@@ -89,8 +89,11 @@ def place(*, buyer: User, event: Event, basket: Basket, attempt: UUID | None = N
 
 def _earlier_order(buyer: User, event: Event, attempt: UUID | None) -> Order | None:
     orders = Order.objects.filter(buyer=buyer, event=event).select_related("charge")
-    same_click = orders.filter(pk=attempt, status__in=[Order.Status.HELD, Order.Status.PAID])
-    return same_click.first() or orders.filter(status=Order.Status.HELD).first()
+    if attempt is not None:
+        same_click = orders.filter(pk=attempt, status__in=[Order.Status.HELD, Order.Status.PAID]).first()
+        if same_click is not None:
+            return same_click
+    return orders.filter(status=Order.Status.HELD).first()
 
 
 def _asks_for(order: Order, wanted: Basket) -> bool:
@@ -298,17 +301,18 @@ def let_go(*, order: Order, at: datetime) -> Order:
     if order.charge is None:
         release(order=order, at=at)
     else:
-        _answer(order, charges.cancel_checkout(charge=order.charge), at)
+        heed(order=order, checkout=charges.cancel_checkout(charge=order.charge), at=at)
     return Order.objects.select_related("charge").get(pk=order.pk)
 
 
 def look_again(*, order: Order, at: datetime) -> None:
     """Do at once what a webhook would have told, for a buyer who came back and waits. Asks Stripe."""
     if order.is_held and order.charge is not None:
-        _answer(order, charges.look_up(charge=order.charge), at)
+        heed(order=order, checkout=charges.look_up(charge=order.charge), at=at)
 
 
-def _answer(order: Order, checkout: CheckoutState, at: datetime) -> None:
+def heed(*, order: Order, checkout: CheckoutState, at: datetime) -> None:
+    """Do what follows from where Stripe's page of an order stands: complete it, release it, or wait on."""
     if checkout.state == Paid.PAID:
         complete(order=order, payment_intent=checkout.payment_intent, at=at)
     elif checkout.state == Paid.EXPIRED:

@@ -8,10 +8,11 @@ from collections.abc import Mapping
 from uuid import UUID
 
 from django.db import models
-from django.db.models import F, Q
+from django.db.models import Count, F, OuterRef, Q, Subquery
 from django.db.models.expressions import CombinedExpression
+from django.db.models.functions import Coalesce
 
-from ticketing.models import TicketType
+from ticketing.models import Ticket, TicketType
 
 Seats = Mapping[UUID, int]  # how many of which ticket type
 
@@ -56,6 +57,16 @@ def give_back(seats: Seats) -> None:
     """Free seats that were sold."""
     for pk, count in sorted(seats.items()):
         _change(pk, sold=F("sold") - count)
+
+
+def miscounted() -> models.QuerySet[TicketType]:
+    """Return the ticket types whose counts are not those of their tickets: there must be none."""
+    tickets = Ticket.objects.filter(ticket_type=OuterRef("pk")).order_by().values("ticket_type")
+    held, sold = (
+        Coalesce(Subquery(tickets.filter(status=status).values(count=Count("pk"))), 0)
+        for status in (Ticket.Status.HELD, Ticket.Status.LIVE)
+    )
+    return TicketType.objects.exclude(held=held, sold=sold)
 
 
 def _free(pk: UUID, count: int) -> models.QuerySet[TicketType]:

@@ -1,7 +1,10 @@
+import structlog
 from celery import shared_task
 from django.utils.timezone import now
 
-from ticketing import aftersales, programme, sales
+from ticketing import aftersales, programme, sales, seats
+
+log = structlog.get_logger(__name__)
 
 
 @shared_task
@@ -17,3 +20,12 @@ def give_money_back() -> None:
 @shared_task
 def end_missed_events() -> None:
     programme.end_missed(at=now())
+
+
+@shared_task
+def check_seats() -> None:
+    """Say so loudly if seats are counted wrong; nothing is corrected behind anybody's back."""
+    for ticket_type in seats.miscounted()[:20]:
+        log.error(
+            "seats_miscounted", ticket_type=str(ticket_type.pk), held=ticket_type.held, sold=ticket_type.sold
+        )

@@ -21,7 +21,7 @@ from django.views.decorators.http import require_GET, require_http_methods, requ
 from accounts.models import User
 from clubs import memberships, officers
 from payments.stripe_gateway import StripeRefused, StripeUnavailable
-from ticketing import entitlement, passing, sales
+from ticketing import entitlement, passing, sales, seats
 from ticketing.forms import BasketForm
 from ticketing.models import Event, Order, Ticket, TicketType
 
@@ -86,17 +86,17 @@ def buy(request: HttpRequest, slug: str) -> HttpResponse:
     return redirect(placed) if placed.is_paid else _to_checkout(request, placed)
 
 
-_REFUSALS = (sales.EmptyBasket, sales.NotOnSale, sales.SoldOut, sales.TooMany, sales.MembersOnly)
+_REFUSALS = (sales.EmptyBasket, seats.NotOnSale, seats.SoldOut, sales.TooMany, sales.MembersOnly)
 
 
 def _refusal_words(refusal: Exception) -> str:
     match refusal:
         case sales.EmptyBasket():
             return _("Choose how many tickets you would like.")
-        case sales.SoldOut(ticket_type=kind) if kind.left:
+        case seats.SoldOut(ticket_type=kind) if kind.left:
             words = ngettext("Only %(left)s %(name)s is left.", "Only %(left)s %(name)s are left.", kind.left)
             return words % {"left": kind.left, "name": kind.name}
-        case sales.SoldOut(ticket_type=kind):
+        case seats.SoldOut(ticket_type=kind):
             return _("%(name)s has just sold out. If somebody does not pay, it comes back.") % {
                 "name": kind.name
             }
