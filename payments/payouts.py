@@ -15,7 +15,7 @@ from django.utils.translation import gettext as _
 
 from accounts import audit
 from accounts.models import User
-from payments import ledger, pots, stripe_gateway, summary
+from payments import ledger, letters, pots, stripe_gateway, summary
 from payments.models import Approval, Charge, LedgerAccount, Payee, Payout
 from payments.money import Money
 from payments.nudges import nudge
@@ -164,6 +164,7 @@ def hold(*, payout: Payout, by: User, reason: str, at: datetime) -> Payout:
     row = _under_review(payout, by)
     move(row, Status.HELD, reviewed_by=by, reviewed_at=at, reason=reason)
     audit.record(actor=by, verb="payout-held", subject=row, reason=reason, at=at)
+    letters.payout_decided(payout=row, at=at)
     payout.refresh_from_db()
     return payout
 
@@ -175,6 +176,7 @@ def reject(*, payout: Payout, by: User, reason: str, at: datetime) -> Payout:
     move(row, Status.REJECTED, reviewed_by=by, reviewed_at=at, reason=reason)
     _return_reserve(row, at=at)
     audit.record(actor=by, verb="payout-rejected", subject=row, reason=reason, at=at)
+    letters.payout_decided(payout=row, at=at)
     payout.refresh_from_db()
     return payout
 
@@ -247,6 +249,7 @@ def _review_again(payout: Payout, *, at: datetime) -> None:
     except WrongState:
         return
     audit.record(actor=None, verb="payout-held", subject=payout, reason=reason, at=at)
+    letters.payout_decided(payout=payout, at=at)
 
 
 def _ask_stripe(payout: Payout, *, at: datetime) -> TransferState | None:
@@ -287,6 +290,7 @@ def confirm(*, payout: Payout, transfer: TransferState, at: datetime) -> bool:
     assert (transfer.amount, transfer.destination) == (payout.amount, payout.destination), "as asked"  # noqa: S101 -- only a bug could break it
     _post(payout, Kind.RESERVE, Kind.PAID_OUT, reason="payout-paid", at=at)
     audit.record(actor=None, verb="payout-paid", subject=payout, details={"transfer": transfer.id}, at=at)
+    letters.payout_decided(payout=payout, at=at)
     return True
 
 
@@ -302,4 +306,5 @@ def fail(*, payout: Payout, reason: str, at: datetime) -> bool:
         return False
     _return_reserve(payout, at=at)
     audit.record(actor=None, verb="payout-failed", subject=payout, reason=reason, at=at)
+    letters.payout_decided(payout=payout, at=at)
     return True

@@ -1,10 +1,17 @@
+from datetime import timedelta
 from uuid import UUID
 
 from celery import shared_task
 from django.utils.timezone import now
 
-from payments import payouts, reconcile, refunds, stripe_events, subscriptions
+from payments import books, payouts, reconcile, refunds, stripe_events, subscriptions
 from payments.models import Payout, Refund, StripeEvent
+
+NIGHT = 3  # o'clock, UTC: Stripe's whole list is read then
+
+
+class BooksBroken(Exception):
+    """A promise of the books does not hold."""
 
 
 @shared_task
@@ -43,3 +50,12 @@ def release_memberships() -> None:
 def ask_about_the_unknown() -> None:
     """Ask Stripe about whatever no webhook told."""
     reconcile.run(at=now())
+
+
+@shared_task
+def check_books() -> None:
+    """Check every promise of the books, at night with Stripe's own; a broken one fails the task."""
+    at = now()
+    broken = books.check(ask_stripe=at.hour == NIGHT, settled_by=at - timedelta(hours=1))
+    if broken:
+        raise BooksBroken("; ".join(f"{one.promise}: {one.where}" for one in broken))

@@ -1,4 +1,18 @@
-from django.urls import URLPattern
+from django.urls import path
+
+from payments import review_views, views
 
 app_name = "payments"
-urlpatterns: list[URLPattern] = []
+urlpatterns = [
+    path("webhook/", views.webhook, name="webhook"),
+    path("payees/<uuid:pk>/", views.payee, name="payee"),
+    path("payees/<uuid:pk>/payout/", views.request_payout, name="request_payout"),
+    path("payees/<uuid:pk>/stripe/", views.onboard, name="onboard"),
+    path("payees/<uuid:pk>/stripe/again/", views.onboard_again, name="onboard_again"),
+    path("payees/<uuid:pk>/stripe/back/", views.onboarded, name="onboarded"),
+    path("review/", review_views.desk, name="review_desk"),
+    path("review/<uuid:pk>/", review_views.review, name="review"),
+    path("review/<uuid:pk>/approve/", review_views.approve, name="approve"),
+    path("review/<uuid:pk>/hold/", review_views.hold, name="hold"),
+    path("review/<uuid:pk>/reject/", review_views.reject, name="reject"),
+]

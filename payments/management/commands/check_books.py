@@ -10,11 +10,11 @@ from payments.stripe_gateway import StripeUnavailable
 
 
 class Command(BaseCommand):
-    help = "Check every promise of the books, and that Stripe holds what we say it holds."
+    help = "Check every promise of the books, and that Stripe has moved what they say."
 
     def add_arguments(self, parser: ArgumentParser) -> None:
         parser.add_argument(
-            "--without-stripe", action="store_true", help="Do not ask Stripe for its balance."
+            "--without-stripe", action="store_true", help="Do not compare with the books of Stripe."
         )
 
     def handle(self, *_args: Any, without_stripe: bool, **_options: Any) -> None:

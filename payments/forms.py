@@ -1,0 +1,44 @@
+from typing import Any
+from uuid import uuid4
+
+from django import forms
+from django.utils.translation import gettext_lazy as _
+
+from payments.models import Payee
+from payments.money import Money, NotAnAmount
+
+
+class PayoutForm(forms.Form):
+    """How much to pay out, in the payee's currency. `attempt` makes a double click one request."""
+
+    amount = forms.CharField(
+        label=_("Amount"),
+        max_length=20,
+        widget=forms.TextInput(attrs={"inputmode": "decimal", "autocomplete": "off"}),
+    )
+    attempt = forms.UUIDField(widget=forms.HiddenInput, initial=uuid4)
+
+    def __init__(self, *args: Any, payee: Payee, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        self.payee = payee
+        self.fields["amount"].label = _("Amount in %(currency)s") % {"currency": payee.currency}
+
+    def clean_amount(self) -> Money:
+        try:
+            amount = Money.parse(self.cleaned_data["amount"], self.payee.currency)
+        except NotAnAmount:
+            raise forms.ValidationError(_("Write the amount in figures, like 12.50.")) from None
+        if amount.minor <= 0:
+            raise forms.ValidationError(_("Ask for more than nothing."))
+        return amount
+
+
+class ReasonForm(forms.Form):
+    """What the creator is told."""
+
+    reason = forms.CharField(
+        label=_("What the creator is told"),
+        max_length=1000,
+        widget=forms.Textarea(attrs={"rows": 4}),
+        help_text=_("Say what is missing or why, and what they can do next."),
+    )

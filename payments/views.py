@@ -1,0 +1,141 @@
+"""Stripe's way in, and the creator's payout page."""
+
+from typing import Any, cast
+from uuid import UUID
+
+import structlog
+from django.contrib import messages
+from django.contrib.auth.decorators import login_required
+from django.core.paginator import Paginator
+from django.http import Http404, HttpRequest, HttpResponse
+from django.shortcuts import get_object_or_404, redirect, render
+from django.urls import reverse
+from django.utils.timezone import now
+from django.utils.translation import gettext as _
+from django.views.decorators.cache import never_cache
+from django.views.decorators.csrf import csrf_exempt
+from django.views.decorators.http import require_POST, require_safe
+
+from accounts import links
+from accounts.models import User
+from payments import payees, payouts, permissions, statement, stripe_events, summary
+from payments.forms import PayoutForm
+from payments.models import Payee, Payout
+from payments.stripe_gateway import StripeRefused, StripeUnavailable
+
+log = structlog.get_logger(__name__)
+LINES_A_PAGE = 20
+PAYOUTS_SHOWN = 10
+
+
+@csrf_exempt
+@require_POST
+def webhook(request: HttpRequest) -> HttpResponse:
+    """Take an event into the inbox and answer at once; a task handles it."""
+    signature = request.headers.get("Stripe-Signature", "")
+    try:
+        stripe_events.receive(payload=request.body, signature=signature, at=now())
+    except stripe_events.InvalidSignature as error:
+        log.warning("webhook_refused", trouble=str(error))
+        return HttpResponse(status=400)
+    except stripe_events.WrongVersion as error:
+        log.error("webhook_in_another_version", trouble=str(error))  # noqa: TRY400 -- the sentence says it all
+        return HttpResponse(status=400)
+    return HttpResponse()
+
+
+@login_required
+@never_cache
+@require_safe
+def payee(request: HttpRequest, pk: UUID) -> HttpResponse:
+    return _page(request, _payee_of(request, pk))
+
+
+def _payee_of(request: HttpRequest, pk: UUID) -> Payee:
+    """Return the payee, if this person may see its money: for everybody else there is none."""
+    found = get_object_or_404(Payee, pk=pk)
+    if not permissions.may_see(cast("User", request.user), found):
+        raise Http404
+    return found
+
+
+def _page(request: HttpRequest, payee: Payee, form: PayoutForm | None = None) -> HttpResponse:
+    moved = Paginator(statement.transfers(payee), LINES_A_PAGE).get_page(request.GET.get("page"))
+    payouts_page = Paginator(
+        Payout.objects.filter(payee=payee).order_by("-requested_at", "pk"), PAYOUTS_SHOWN
+    )
+    context: dict[str, Any] = {
+        "payee": payee,
+        "balances": summary.of(payee),
+        "payouts": payouts_page.get_page(request.GET.get("payouts")),
+        "form": form or PayoutForm(payee=payee),
+        "page": moved,
+        "lines": statement.lines(moved),
+    }
+    return render(request, "payments/payee.html", context, status=422 if form and form.errors else 200)
+
+
+@login_required
+@require_POST
+def request_payout(request: HttpRequest, pk: UUID) -> HttpResponse:
+    payee = _payee_of(request, pk)
+    form = PayoutForm(request.POST, payee=payee)
+    if form.is_valid():
+        try:
+            payouts.request(
+                payee=payee,
+                amount=form.cleaned_data["amount"],
+                by=cast("User", request.user),
+                attempt=form.cleaned_data["attempt"],
+                at=now(),
+            )
+        except payouts.NotEnoughMoney:
+            form.add_error("amount", _("Your available balance does not cover this."))
+        except payouts.PayeeNotReady:
+            form.add_error(None, _("Finish setting up payouts with Stripe first."))
+        else:
+            messages.success(request, _("Your payout is asked for. We review it and write to you."))
+            return redirect("payments:payee", payee.pk)
+    return _page(request, payee, form)
+
+
+@login_required
+@require_POST
+def onboard(request: HttpRequest, pk: UUID) -> HttpResponse:
+    return _to_stripe(request, _payee_of(request, pk))
+
+
+@login_required
+@require_safe
+def onboard_again(request: HttpRequest, pk: UUID) -> HttpResponse:
+    """Stripe sends people here whose link was used up or too old."""
+    return _to_stripe(request, _payee_of(request, pk))
+
+
+def _to_stripe(request: HttpRequest, payee: Payee) -> HttpResponse:
+    back = links.absolute(reverse("payments:onboarded", args=[payee.pk]))
+    again = links.absolute(reverse("payments:onboard_again", args=[payee.pk]))
+    try:
+        return redirect(payees.onboard(payee=payee, return_url=back, refresh_url=again, at=now()))
+    except (StripeUnavailable, StripeRefused) as trouble:
+        log.warning("onboarding_not_begun", payee=str(payee.pk), trouble=str(trouble))
+        messages.error(request, _("Stripe does not answer at the moment. Try again in a few minutes."))
+        return redirect("payments:payee", payee.pk)
+
+
+@login_required
+@require_safe
+def onboarded(request: HttpRequest, pk: UUID) -> HttpResponse:
+    """Where Stripe sends people back to, finished or not."""
+    payee = _payee_of(request, pk)
+    try:
+        payees.refresh(payee=payee, at=now())
+    except (StripeUnavailable, StripeRefused) as trouble:
+        log.warning("payee_not_read", payee=str(payee.pk), trouble=str(trouble))
+    if payee.can_be_paid:
+        messages.success(request, _("Stripe has all it needs. You can be paid now."))
+    elif payee.details_submitted:
+        messages.info(request, _("Stripe is checking your details. You will see here when it is done."))
+    else:
+        messages.warning(request, _("Stripe still needs some details. Go on whenever you like."))
+    return redirect("payments:payee", payee.pk)
