@@ -105,9 +105,8 @@ def forget(*, at: datetime) -> int:
 
 def _nudge() -> None:
     try:
-        current_app.send_task(
-            "accounts.tasks.send_letters", retry=False
-        )  # by name, since tasks import trades
+        # By name, since tasks import trades.
+        current_app.send_task("accounts.tasks.send_letters", retry=False)
     except OperationalError:
         log.warning("nudge_lost", task="send_letters")  # the timetable finds the row a few seconds later
 

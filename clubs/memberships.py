@@ -137,6 +137,9 @@ def resume(*, membership: Membership, by: User, at: datetime) -> None:
 
 def renew(*, subscription: Subscription, at: datetime) -> None:
     """Follow a payment: the first makes a member and writes the welcome, each adds a month."""
+    if subscription.status == Subscription.Status.ENDED:  # the end overtook the payment
+        end(subscription=subscription, at=at)
+        return
     membership = _of(subscription)
     try:
         move(membership, Membership.Status.ACTIVE, paid_until=subscription.paid_until)

@@ -10,7 +10,7 @@ from enum import StrEnum
 
 from django.contrib.auth.models import AnonymousUser
 from django.db import transaction
-from django.db.models import QuerySet
+from django.db.models import Exists, OuterRef, QuerySet
 
 from accounts import audit
 from accounts.models import User
@@ -82,6 +82,14 @@ def may_moderate(user: User | AnonymousUser, club: Club) -> bool:
 def may_see_money(user: User | AnonymousUser, club: Club) -> bool:
     """See sales and balances, and ask for payouts."""
     return Power.SEE_MONEY in powers(user, club)
+
+
+def owned_alone(*, user: User) -> QuerySet[Club]:
+    """Return the clubs that would have no owner without this person."""
+    others = Officer.objects.filter(club=OuterRef("pk"), role=Officer.Role.OWNER).exclude(user=user)
+    return Club.objects.filter(
+        ~Exists(others), officers__user=user, officers__role=Officer.Role.OWNER
+    ).order_by("name")
 
 
 def open_invitations(*, club: Club, at: datetime) -> QuerySet[Invitation]:

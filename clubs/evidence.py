@@ -1,0 +1,34 @@
+"""What clubs tell whoever reviews a payout, and who may see a club's money."""
+
+from django.utils.formats import date_format
+from django.utils.translation import gettext as _
+
+from accounts.models import User
+from clubs import officers
+from clubs.models import Club, Membership, Officer
+from payments.evidence import Fact, gives_evidence
+from payments.models import Payee
+from payments.permissions import decides
+
+
+@gives_evidence
+def club_facts(*, payee: Payee) -> list[Fact]:
+    club = Club.objects.filter(payee=payee).first()
+    if club is None:
+        return []
+    staff = Officer.objects.filter(club=club)
+    owners = staff.filter(role=Officer.Role.OWNER).select_related("user").order_by("since")
+    members = Membership.objects.filter(club=club, status=Membership.Status.ACTIVE).count()
+    return [
+        Fact(_("Club"), club.name),
+        Fact(_("Founded"), date_format(club.created_at, "j F Y")),
+        Fact(_("Owners"), ", ".join(f"@{owner.user.handle}" for owner in owners) or _("none")),
+        Fact(_("Officers"), str(staff.count())),
+        Fact(_("Members"), str(members)),
+    ]
+
+
+@decides
+def may_see_club_money(user: User, payee: Payee) -> bool:
+    club = Club.objects.filter(payee=payee).first()
+    return club is not None and officers.may_see_money(user, club)
