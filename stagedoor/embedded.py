@@ -4,10 +4,13 @@ Settings ask only for addresses, which starts nothing. `manage.py live` and the 
 production the environment names servers, and nothing here is called.
 """
 
+import ctypes
 import hashlib
 import os
 import secrets
+import signal
 import subprocess
+import sys
 import tempfile
 import time
 import warnings
@@ -18,6 +21,7 @@ from urllib.parse import quote
 
 DATABASE = "stagedoor"
 START_SECONDS = 20.0
+PR_SET_PDEATHSIG = 1  # prctl(2): a process that loses its parent is told to end
 LONGEST_SOCKET_PATH = 100  # the kernel takes 107 characters
 
 
@@ -70,6 +74,12 @@ def servers(var: Path, *, postgres: bool = True, redis: bool = True) -> Iterator
             stop()
 
 
+def end_with_parent() -> None:
+    """Ask the kernel to end this process when its parent is killed. Only Linux has such a call."""
+    if sys.platform == "linux":
+        ctypes.CDLL(None).prctl(PR_SET_PDEATHSIG, signal.SIGTERM)
+
+
 def _start_postgres(var: Path):  # type: ignore[no-untyped-def]  # noqa: ANN202 -- the wheel's own bound method
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # it warns where no session directory is set, as on servers
@@ -106,9 +116,13 @@ def _start_redis(var: Path):  # type: ignore[no-untyped-def]  # noqa: ANN202 -- 
         "--unixsocketperm",
         "700",
     ]
-    command += ["--dir", str(home), "--save", "60 1", "--logfile", str(log)]
+    command += ["--dir", str(home), "--save", "60", "1", "--logfile", str(log)]
     # A session of its own: Ctrl-C in the terminal must reach the workers first, and Redis last.
-    process = subprocess.Popen(command, start_new_session=True)  # noqa: S603 -- the wheel's own binary
+    process = subprocess.Popen(  # noqa: S603 -- the wheel's own binary
+        command,
+        start_new_session=True,
+        preexec_fn=end_with_parent,  # noqa: PLW1509 -- one system call, nothing that could deadlock
+    )
     deadline = time.monotonic() + START_SECONDS
     while not _answers(str(socket)):
         if process.poll() is not None or time.monotonic() > deadline:

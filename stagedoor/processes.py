@@ -1,6 +1,5 @@
 """The processes of one machine: which there are, how they start, and how all of them end together."""
 
-import ctypes
 import os
 import signal
 import socket
@@ -22,7 +21,6 @@ BASE_DIR = Path(__file__).resolve().parent.parent
 PYTHON = sys.executable
 READY_SECONDS = 60.0
 END_SECONDS = 12.0
-PR_SET_PDEATHSIG = 1  # prctl(2): a process that loses its parent is told to end
 
 
 class PortTaken(Exception):
@@ -71,17 +69,18 @@ class Company:
             stdout=log,
             stderr=subprocess.STDOUT,
             start_new_session=True,
-            preexec_fn=_end_with_parent,  # noqa: PLW1509 -- one system call, before any thread of ours exists
+            preexec_fn=embedded.end_with_parent,  # noqa: PLW1509 -- one system call, before any thread of ours exists
         )
 
-    def run(self, *command: str) -> None:
-        """Run one command to its end. Raise ProcessEnded if it fails."""
+    def run(self, *command: str) -> str:
+        """Run one command to its end and return what it printed. Raise ProcessEnded if it fails."""
         done = subprocess.run(  # noqa: S603 -- our own commands
             command, cwd=BASE_DIR, env=dict(self.environment), check=False, capture_output=True
         )
         if done.returncode:
             last = (done.stdout + done.stderr).decode(errors="replace").strip().splitlines()[-12:]
             raise ProcessEnded(f"{' '.join(command[1:3])} failed:\n" + "\n".join(last))
+        return done.stdout.decode(errors="replace")
 
     def check(self) -> None:
         """Raise ProcessEnded if anybody has left the stage."""
@@ -163,7 +162,7 @@ def _stand_in_command(address: Address, environment: Mapping[str, str], state: P
 
 
 def _web_command(address: Address) -> list[str]:
-    command = [PYTHON, "-m", "daphne", "-b", "127.0.0.1", "-p", str(address.web_port)]
+    command = [PYTHON, "-m", "daphne", "-v", "0", "-b", "127.0.0.1", "-p", str(address.web_port)]
     # Rooms last for hours: no socket is ended for its age, and a dead one is noticed by its missing pings.
     command += ["--websocket_timeout", "-1", "--ping-interval", "20", "--ping-timeout", "30"]
     return [*command, "--no-server-name", "stagedoor.asgi:application"]
@@ -180,12 +179,6 @@ def _wait_until_ready(everybody: Company, address: Address) -> None:
             pass
         time.sleep(0.2)
     raise ProcessEnded(f"The web server does not answer. Its last lines:\n{everybody.last_lines('web')}")
-
-
-def _end_with_parent() -> None:
-    """Ask the kernel to end this process when `make run` is killed. Only Linux has such a call."""
-    if sys.platform == "linux":
-        ctypes.CDLL(None).prctl(PR_SET_PDEATHSIG, signal.SIGTERM)
 
 
 def environment(address: Address, var: Path) -> dict[str, str]:

@@ -15,7 +15,7 @@ import django
 import pytest
 
 if TYPE_CHECKING:
-    from pytest_django.fixtures import SettingsWrapper
+    from pytest_django import Settings
 
     from payments.sandbox.serve import StandIn
 
@@ -40,7 +40,7 @@ os.environ.update(
 
 django.setup()
 
-import factories  # noqa: E402 -- app-ready: the lines above come first
+from tests import factories  # noqa: E402 -- app-ready: the lines above come first
 
 from accounts.models import User  # noqa: E402 -- the same
 from clubs.models import Club  # noqa: E402 -- the same
@@ -165,7 +165,7 @@ def _stand_in(postbox: Postbox) -> Iterator["StandIn"]:
 
 
 @pytest.fixture
-def stand_in(_stand_in: "StandIn", postbox: Postbox, settings: "SettingsWrapper") -> "StandIn":
+def stand_in(_stand_in: "StandIn", postbox: Postbox, settings: "Settings") -> "StandIn":
     """Return the Stripe stand-in, knowing nothing yet, with the product pointed at it."""
     _stand_in.reset()
     postbox.take()
