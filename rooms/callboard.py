@@ -10,12 +10,15 @@ from typing import Any
 import structlog
 from asgiref.sync import async_to_sync
 from channels.layers import get_channel_layer
+from django.core.cache import cache
 from django.db import transaction
 from django.utils.translation import gettext as _
 from redis.exceptions import RedisError
 
 from rooms.models import Room, Seat
 from rooms.protocol import MOST_HANDS_SHOWN, Close, Hand, Person, View, You
+
+SPEAKING_SECONDS = 600  # a talk without a pause is told of only where it begins
 
 log = structlog.get_logger(__name__)
 
@@ -60,6 +63,15 @@ def view(room: Room) -> View:
         stage=[_person(seat) for seat in sorted(stage, key=lambda seat: -seat.rank)],
         hands=[_hand(seat) for seat in asking[:MOST_HANDS_SHOWN]],
     )
+
+
+def note_speaking(room_id: str, seats: list[str]) -> None:
+    """Remember who speaks, for those who come in before that changes. Losing it costs a ring for a moment."""
+    cache.set(f"speaking:{room_id}", seats, SPEAKING_SECONDS)
+
+
+def speaking(room_id: str) -> list[str]:
+    return list(cache.get(f"speaking:{room_id}", []))
 
 
 def you(seat: Seat) -> You:

@@ -180,7 +180,9 @@ class RoomConsumer(AsyncWebsocketConsumer):
         room = Room.objects.get(pk=seat.room_id)
         self.seat = self._look_up(seat)
         seen = callboard.for_eyes_of(self.seat, callboard.view(room))
-        return protocol.Welcome(you=callboard.you(self.seat), room=seen, seq=room.seq)
+        return protocol.Welcome(
+            you=callboard.you(self.seat), room=seen, speaking=callboard.speaking(room.pk), seq=room.seq
+        )
 
     def _look_up(self, seat: Seat) -> Seat:
         """Return the seat as it is now. Raise presence.Gone."""

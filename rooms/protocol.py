@@ -207,6 +207,7 @@ class Welcome(Event):
     v: int = VERSION
     you: You
     room: View
+    speaking: list[str]
     seq: int
     ping: int = PING_SECONDS
     grace: int = GRACE_SECONDS

@@ -10,6 +10,7 @@ from collections.abc import Awaitable, Callable, Mapping
 from typing import Any, Final
 
 import structlog
+from asgiref.sync import sync_to_async
 from channels.db import database_sync_to_async
 from channels.layers import get_channel_layer
 from django.conf import settings
@@ -64,6 +65,7 @@ async def pass_on(event: Mapping[str, Any]) -> None:
     """Tell the room who speaks; write down who heard. Other events are for whoever wants them."""
     match event["event"]:
         case "speaking":
+            await sync_to_async(callboard.note_speaking)(event["room"], event["seats"])
             message = {"type": "room.speaking", "seats": event["seats"]}
             await get_channel_layer().group_send(callboard.room_group(event["room"]), message)
         case "presence":

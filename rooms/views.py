@@ -38,7 +38,7 @@ class SeatWish(BaseModel):
 @require_GET
 @never_cache
 def room(request: HttpRequest, slug: str) -> HttpResponse:
-    """The room's page: the room for those whom the door lets in, and the way there for everybody else."""
+    """Show the room to those whom the door lets in, and the way there to everybody else."""
     event = _event(slug)
     verdict = admission.may_enter(user=request.user, event=event, at=now())
     status = HTTPStatus.OK if verdict.is_ok or verdict.code in POLLED else HTTPStatus.FORBIDDEN
@@ -49,12 +49,12 @@ def room(request: HttpRequest, slug: str) -> HttpResponse:
 @require_GET
 @never_cache
 def state(request: HttpRequest, slug: str) -> HttpResponse:
-    """What the waiting page asks every few seconds; when the door's answer has changed, the page is loaded anew."""
+    """Answer the waiting page, which asks every few seconds; when the door's answer has changed, it loads anew."""
     event = _event(slug)
     verdict = admission.may_enter(user=request.user, event=event, at=now())
     if request.GET.get("was") != verdict.code:
         return HttpResponse(headers={"HX-Refresh": "true"})
-    return render(request, "rooms/parts/curtain.html", _page(event, verdict))
+    return HttpResponse(status=HTTPStatus.NO_CONTENT)
 
 
 @require_POST

@@ -60,6 +60,7 @@ async def test_a_hello_is_answered_with_who_you_are_and_how_the_room_stands(
                 "stage": [],
                 "hands": [],
             },
+            "speaking": [],
             "seq": 0,
             "ping": 10,
             "grace": 45,

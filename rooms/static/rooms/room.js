@@ -56,11 +56,12 @@ async function leave() {
 
 function over({ code, words: said }) {
   stopSound();
+  if (code === 4004) part("live").hidden = true;
   const titles = { 4003: words.removed_title, 4004: words.closed_title, 4005: words.ticket_title };
   if (code === 4006) curtain(words.taken_over_title, said, words.elsewhere_action, { takeOver: true });
   else if (code === "elsewhere") curtain(words.elsewhere_title, words.elsewhere_text, words.elsewhere_action, { takeOver: true });
   else if (code in titles) curtain(titles[code], said, null);
-  else location.reload();
+  else location.reload(); // the door's own answer, which the page itself tells
 }
 
 function stopSound() {
@@ -83,6 +84,7 @@ function curtain(title, text, action, options = {}) {
   const button = part("listen");
   button.hidden = action === null;
   part("listen-label").textContent = action || "";
+  part("onward").hidden = action !== null;
   enterOptions = options;
   part("curtain-title").tabIndex = -1;
   part("curtain-title").focus();
@@ -101,6 +103,7 @@ socket.addEventListener("welcome", ({ detail }) => {
   for (const inside of root.querySelectorAll("[data-inside]")) inside.hidden = false;
   enterOptions = {};
   ear.listen({ grant: socket.listenGrant, iceServers: socket.iceServers });
+  view.speakers(detail.speaking);
   draw();
   if (first) controls.leave.element.focus({ preventScroll: true, focusVisible: false });
 });
@@ -125,6 +128,8 @@ socket.addEventListener("you", ({ detail }) => {
 });
 
 socket.addEventListener("speaking", ({ detail }) => view.speakers(detail.seats));
+window.addEventListener("offline", () => socket.ping());
+window.addEventListener("online", () => socket.ping());
 socket.addEventListener("audience", ({ detail }) => view.audience(detail.count));
 socket.addEventListener("over", ({ detail }) => over(detail));
 
@@ -137,7 +142,7 @@ socket.addEventListener("state", ({ detail: state }) => {
 });
 
 ear.addEventListener("failing", () => notice(words.sound_failed));
-ear.addEventListener("hearing", () => notice(""));
+ear.addEventListener("hearing", () => clearNotice(words.sound_failed, words.sound_blocked));
 ear.addEventListener("blocked", () => notice(words.sound_blocked));
 voice.addEventListener("lost", () => {
   if (you?.stage === "on" && !you.muted) speak();
@@ -149,7 +154,7 @@ async function ask(op, fields = {}) {
   try {
     return await socket.request(op, fields);
   } catch (refused) {
-    toast(refused.code.startsWith("not_a") && refused.code !== "not_allowed" ? words.not_answered : refused.message, "danger");
+    toast(["not_answered", "not_connected"].includes(refused.code) ? words.not_answered : refused.message, "danger");
     return null;
   }
 }
@@ -228,7 +233,7 @@ function draw() {
   }
   controls.sound.show({ iconName: audio.muted ? "volume-off" : "volume", label: audio.muted ? words.sound_on : words.sound_off, pressed: audio.muted });
   if (room.host_gone && !moderates) notice(words.host_gone);
-  else if (part("notice").textContent === words.host_gone) notice("");
+  else clearNotice(words.host_gone);
   showTools();
 }
 
@@ -246,4 +251,11 @@ function notice(text, tone = "info") {
   element.textContent = text;
 }
 
+function clearNotice(...texts) {
+  if (texts.includes(part("notice").textContent)) notice("");
+}
+
 window.addEventListener("pagehide", stopSound);
+window.addEventListener("pageshow", (event) => {
+  if (event.persisted) location.reload(); // a page brought back by the Back button has lost its seat
+});

@@ -102,54 +102,69 @@ export class StageView {
   }
 
   menuFor(person) {
-    const summary = make("summary", { className: "button button--quiet button--icon button--small", "aria-label": worded("more_for", { name: person.name }) }, icon("more"));
-    const list = make("div", { className: "menu__list" });
-    const menu = make("details", { className: "menu speaker__menu" }, summary, list);
-    const entry = (key, iconName, run, attributes = {}) => {
-      const button = make("button", { type: "button", ...attributes }, icon(iconName), ` ${words[key]}`);
-      button.addEventListener("click", () => {
-        menu.open = false;
-        run();
-      });
-      list.append(button);
-    };
-    entry("mute_person", "mic-off", () => this.act("mute", person.seat), { "data-mute": "" });
-    entry("demote_person", "arrow-left", () => this.act("demote", person.seat));
-    entry("remove_person", "x", () => this.remove(person));
-    return menu;
+    return menu(person, "speaker__menu", [
+      { key: "mute_person", iconName: "mic-off", run: () => this.act("mute", person.seat), mark: "mute" },
+      { key: "demote_person", iconName: "arrow-left", run: () => this.act("demote", person.seat) },
+      { key: "remove_person", iconName: "x", run: () => this.remove(person) },
+    ]);
   }
 
   drawHands(room) {
     const list = this.find("hands");
     if (!list || !room.hands) return;
-    const focused = document.activeElement?.closest?.("[data-hands] button")?.dataset.key;
-    list.replaceChildren(...room.hands.map((hand) => this.handRow(hand)));
-    if (focused) list.querySelector(`[data-key="${focused}"]`)?.focus();
+    this.drawRows(list, room.hands);
     const empty = this.find("hands-empty");
     empty.hidden = room.hands.length > 0;
     empty.textContent = words.no_hands;
     this.find("lower-all").hidden = !room.hands.some((hand) => hand.stage === "hand");
   }
 
+  /** Rows that have not changed stay, so that neither the focus nor an open menu is lost. */
+  drawRows(list, hands) {
+    const rows = new Map([...list.children].map((row) => [row.dataset.key, row]));
+    const wanted = hands.map((hand) => rows.get(`${hand.stage}-${hand.seat}`) || this.handRow(hand));
+    for (const row of rows.values()) if (!wanted.includes(row)) row.remove();
+    wanted.forEach((row, place) => {
+      if (list.children[place] !== row) list.insertBefore(row, list.children[place] || null);
+    });
+  }
+
   handRow(hand) {
+    const isUp = hand.stage === "hand";
     const name = make("span", { text: hand.name }, make("small", { text: `@${hand.handle}` }));
     const person = make("span", { className: "person" }, avatar(hand.name, "small"), name);
     const actions = make("span", { className: "actions" });
-    const button = (key, op, className, iconName) => {
-      const one = make("button", { type: "button", className: `button button--small ${className}`, "data-key": `${op}-${hand.seat}`, "aria-label": `${words[key]}: ${hand.name}` });
-      if (iconName) one.append(icon(iconName));
-      else one.append(words[key]);
-      one.addEventListener("click", () => this.act(op, hand.seat));
-      actions.append(one);
-    };
-    if (hand.stage === "hand") button("invite", "invite", "");
-    else actions.append(make("span", { className: "muted small", text: words.invited }));
-    button(hand.stage === "hand" ? "lower" : "withdraw", "lower_hand", "button--quiet button--icon", "x");
-    const remove = make("button", { type: "button", className: "button button--small button--quiet button--icon", "data-key": `remove-${hand.seat}`, "aria-label": `${words.remove_person}: ${hand.name}` }, icon("flag"));
-    remove.addEventListener("click", () => this.remove(hand));
-    actions.append(remove);
-    return make("li", { className: "person-row" }, person, actions);
+    if (isUp) {
+      const invite = make("button", { type: "button", className: "button button--small", text: words.invite, "aria-label": `${words.invite}: ${hand.name}` });
+      invite.addEventListener("click", () => this.act("invite", hand.seat));
+      actions.append(invite);
+    } else {
+      actions.append(make("span", { className: "muted small", text: words.invited }));
+    }
+    actions.append(
+      menu(hand, "", [
+        { key: isUp ? "lower" : "withdraw", iconName: "hand", run: () => this.act("lower_hand", hand.seat) },
+        { key: "remove_person", iconName: "x", run: () => this.remove(hand) },
+      ]),
+    );
+    return make("li", { className: "person-row", "data-key": `${hand.stage}-${hand.seat}` }, person, actions);
   }
+}
+
+function menu(person, className, entries) {
+  const summary = make("summary", { className: "button button--quiet button--icon button--small", "aria-label": worded("more_for", { name: person.name }) }, icon("more"));
+  const list = make("div", { className: "menu__list" });
+  const details = make("details", { className: `menu ${className}`.trim() }, summary, list);
+  for (const { key, iconName, run, mark } of entries) {
+    const button = make("button", { type: "button" }, icon(iconName), ` ${words[key]}`);
+    if (mark) button.dataset[mark] = "";
+    button.addEventListener("click", () => {
+      details.open = false;
+      run();
+    });
+    list.append(button);
+  }
+  return details;
 }
 
 /** One round button at the foot of the room. */
