@@ -1,0 +1,98 @@
+"""Evenings to play on: put up by Ada's own session, in a second, where the trip is about something else."""
+
+import re
+import secrets
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+
+from playwright.sync_api import Locator, expect
+
+from tests.trips.people import Person, slug_in, visitor_as
+
+STARTS_IN = timedelta(minutes=3)
+
+
+@dataclass(frozen=True)
+class Evening:
+    slug: str
+
+    @property
+    def page(self) -> str:
+        return f"/events/{self.slug}/"
+
+    @property
+    def room(self) -> str:
+        return f"/rooms/{self.slug}/"
+
+
+def found_club(ada: Person) -> str:
+    """Found a club of hers, named like no other, and return its slug."""
+    with visitor_as(ada) as visitor:
+        form = visitor.open("/clubs/new/")
+        club = {"name": f"Club {secrets.token_hex(4)}", "currency": "EUR", "timezone": "Europe/Berlin"}
+        made = visitor.submit(form, "", club)
+        return made.url.path.split("/")[2]
+
+
+def put_on(ada: Person, title: str, *, club: str = "", price: str = "", members_only: bool = False) -> Evening:
+    """Put an evening on sale, in a club of its own unless one is named. Without a price it is free."""
+    club = club or found_club(ada)
+    offer = {"offers-0-name": "Seat", "offers-0-price": price, "offers-0-capacity": "50"}
+    if members_only:
+        offer["offers-0-members_only"] = "on"
+    with visitor_as(ada) as visitor:
+        form = visitor.open(f"/manage/{club}/events/new/")
+        starts = datetime.now(UTC) + STARTS_IN
+        when = {"starts": f"{starts:%Y-%m-%dT%H:%M}", "timezone": "UTC", "minutes": "30"}
+        made = visitor.submit(form, "", {"title": title, "publish": "1", **when, **offer})
+        return Evening(slug_in(str(made.url)))
+
+
+def take_free_ticket(fan: Person, evening: Evening) -> None:
+    with visitor_as(fan) as visitor:
+        taken = visitor.submit(visitor.open(evening.page), "buy", {})
+        assert re.search(r"/orders/", str(taken.url)), f"{fan.name} got no ticket: {taken.url}"
+
+
+# --- In the room --------------------------------------------------------------------------------------------------
+
+
+def go_in(person: Person, evening: Evening) -> None:
+    assert person.open(evening.room) == 200
+    tap_in(person)
+
+
+def tap_in(person: Person) -> None:
+    """Tap the one button on the curtain, and wait until the room is there."""
+    person.page.locator("[data-listen]").click()
+    expect(person.page.locator("#room")).to_have_attribute("data-connection", "connected")
+
+
+def open_the_doors(ada: Person, evening: Evening) -> None:
+    go_in(ada, evening)
+    ada.press("Open the doors")
+    expect(ada.page.locator("[data-live]")).to_be_visible()
+
+
+def control(person: Person, name: str) -> Locator:
+    """Return one of the round buttons at the foot of the room: hand, stage, mic, sound, leave."""
+    return person.page.locator(f'[data-control="{name}"]')
+
+
+def tile_of(who: Person, *, seen_by: Person) -> Locator:
+    """Return where somebody on stage is shown."""
+    page = seen_by.page
+    return page.locator(".speaker", has=page.locator(".speaker__name", has_text=who.name))
+
+
+def speak(person: Person) -> None:
+    """Unmute on stage."""
+    microphone = control(person, "mic")
+    expect(microphone).to_have_text("Unmute")
+    microphone.click()
+    expect(microphone).to_have_text("Mute")
+
+
+def go_on_stage_and_speak(ada: Person) -> None:
+    control(ada, "stage").click()
+    speak(ada)

@@ -1,0 +1,151 @@
+"""People at their browsers, and the few things every one of them does."""
+
+import re
+import secrets
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from urllib.parse import urlsplit
+
+from playwright.sync_api import Browser, Page, expect
+
+from stagedoor.visitor import CODE, Visitor
+from tests.trips import sound
+from tests.trips.product import Product
+
+PATIENCE_MS = 20_000
+WIDE = {"width": 1280, "height": 800}
+PHONE = {"width": 390, "height": 844}
+PASSWORD = "a long walk home at night"
+
+
+@dataclass
+class Person:
+    """Somebody with a browser of their own: no cookie, no cache is shared."""
+
+    name: str
+    handle: str
+    email: str
+    password: str
+    page: Page
+    product: Product
+
+    def open(self, path: str) -> int:
+        """Open a page of the product and return its status."""
+        answer = self.page.goto(f"{self.product.base_url}{path}")
+        assert answer is not None, f"{path} gave {self.name} no page."
+        return answer.status
+
+    def press(self, name: str) -> None:
+        self.page.get_by_role("button", name=name, exact=True).click()
+
+    def path(self) -> str:
+        return urlsplit(self.page.url).path
+
+    def sign_up(self) -> None:
+        """Sign up on the page, which leads on to wherever the person wanted to go."""
+        self.page.get_by_label("E-mail address").fill(self.email)
+        self.page.get_by_label("Handle").fill(self.handle)
+        self.page.get_by_label("Name", exact=True).fill(self.name)
+        self.page.get_by_label("Password").fill(self.password)
+        self.press("Sign up")
+        code = self.page.get_by_label("Code")
+        code.fill(self.product.mailbox.wait_for(self.email, CODE).group(1))
+        self.press("Confirm")
+        expect(code).to_have_count(0)
+
+    def sign_in(self) -> None:
+        self.open("/account/login/")
+        self.page.get_by_label("E-mail address").fill(self.email)
+        self.page.get_by_label("Password").fill(self.password)
+        self.press("Sign in")
+        expect(self.page.get_by_text("Your account")).to_be_attached()
+
+    def letters(self, subject: str) -> int:
+        """Return how many letters with this subject have come."""
+        letters = self.product.mailbox.letters_to(self.email)
+        return sum(1 for letter in letters if str(letter["Subject"]).startswith(subject))
+
+    def find_in_mail(self, pattern: str) -> str:
+        return self.product.mailbox.wait_for(self.email, pattern).group(1)
+
+
+@dataclass
+class Cast:
+    """Who plays in one test. Everybody goes home at its end."""
+
+    product: Product
+    browser: Callable[[str], Browser]
+    people: list[Person] = field(default_factory=list)
+
+    def of_the_town(self, name: str, *, signed_in: bool = True) -> Person:
+        """Return Ada, Rae or Max, whom the town knows."""
+        handle = name.lower()
+        person = self._person(name, handle, f"{handle}@stagedoor.localhost", self.product.password)
+        if signed_in:
+            with Visitor(name, self.product.base_url) as visitor:
+                visitor.sign_in(email=person.email, password=person.password)
+                _hand_over(visitor, person)
+        return person
+
+    def stranger(self, name: str) -> Person:
+        """Return somebody whom the product has never seen."""
+        handle = f"{name.lower()}_{secrets.token_hex(3)}"
+        return self._person(name, handle, f"{handle}@example.org", PASSWORD)
+
+    def fan(self, name: str, *, phone: bool = False, microphone: str = "fan") -> Person:
+        """Return somebody who has signed up and is signed in."""
+        handle = f"{name.lower()}_{secrets.token_hex(3)}"
+        person = self._person(
+            name, handle, f"{handle}@example.org", PASSWORD, phone=phone, microphone=microphone
+        )
+        with Visitor(name, self.product.base_url) as visitor:
+            mail = self.product.mailbox.folder
+            visitor.sign_up(handle=handle, email=person.email, password=PASSWORD, mail=mail)
+            _hand_over(visitor, person)
+        return person
+
+    def another_page_of(self, person: Person) -> Person:
+        """Return the same person at a second tab of the same browser."""
+        page = person.page.context.new_page()
+        return Person(person.name, person.handle, person.email, person.password, page, self.product)
+
+    def leave(self) -> None:
+        for person in self.people:
+            person.page.context.close()
+
+    def _person(
+        self, name: str, handle: str, email: str, password: str, *, phone: bool = False, microphone: str = ""
+    ) -> Person:
+        browser = self.browser(microphone or ("ada" if name == "Ada" else "fan"))
+        context = browser.new_context(
+            viewport=PHONE if phone else WIDE, has_touch=phone, locale="en-GB", timezone_id="Europe/London"
+        )
+        context.set_default_timeout(PATIENCE_MS)
+        context.add_init_script(path=sound.EAR)
+        person = Person(name, handle, email, password, context.new_page(), self.product)
+        self.people.append(person)
+        return person
+
+
+def visitor_as(person: Person) -> Visitor:
+    """Return a program with the person's own session, for what the trip takes for granted."""
+    visitor = Visitor(person.name, person.product.base_url)
+    for cookie in person.page.context.cookies(person.product.base_url):
+        visitor.http.cookies.set(cookie["name"], cookie["value"], domain=cookie["domain"], path=cookie["path"])
+    return visitor
+
+
+def slug_in(address: str) -> str:
+    """Return the last word of an address's path: /events/night-one/ is about night-one."""
+    found = re.search(r"/([a-z0-9-]+)/?$", urlsplit(address).path)
+    assert found is not None, f"{address} names nothing."
+    return found.group(1)
+
+
+def _hand_over(visitor: Visitor, person: Person) -> None:
+    """Give the browser the session that the program opened."""
+    cookies = [
+        {"name": cookie.name, "value": cookie.value or "", "url": person.product.base_url}
+        for cookie in visitor.http.cookies.jar
+    ]
+    person.page.context.add_cookies(cookies)  # type: ignore[arg-type]  # its TypedDict allows what we leave out

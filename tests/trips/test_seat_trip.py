@@ -1,0 +1,87 @@
+"""A fan's seat: it moves to a second tab after a click, outlives a lost connection, and fits a phone."""
+
+from collections.abc import Callable
+from time import monotonic
+
+import pytest
+from playwright.sync_api import expect
+
+from tests.trips import sound
+from tests.trips.conftest import ADA_HZ, FAN_HZ
+from tests.trips.evenings import (
+    Evening,
+    control,
+    go_in,
+    go_on_stage_and_speak,
+    open_the_doors,
+    put_on,
+    take_free_ticket,
+    tap_in,
+)
+from tests.trips.people import Cast, Person
+
+pytestmark = pytest.mark.trip
+
+
+def an_evening_with(fan: Person, *, host: Person, title: str) -> Evening:
+    """Return an evening on which the host speaks and the fan listens."""
+    evening = put_on(host, title)
+    take_free_ticket(fan, evening)
+    open_the_doors(host, evening)
+    go_on_stage_and_speak(host)
+    go_in(fan, evening)
+    sound.wait_for_tone(fan.page, ADA_HZ, other=FAN_HZ)
+    return evening
+
+
+def test_a_second_tab_takes_the_seat_over_after_a_click_and_the_first_falls_silent(cast: Cast) -> None:
+    ada, ben = cast.of_the_town("Ada"), cast.fan("Ben")
+    evening = an_evening_with(ben, host=ada, title="Two tabs")
+    second = cast.another_page_of(ben)
+
+    second.open(evening.room)
+    second.page.locator("[data-listen]").click()
+    expect(second.page.get_by_role("heading", name="You are already in this room")).to_be_visible()
+    expect(ben.page.locator("#room")).to_have_attribute("data-connection", "connected")
+    tap_in(second)
+
+    assert sound.wait_for_tone(second.page, ADA_HZ, other=FAN_HZ).hz == pytest.approx(ADA_HZ, abs=5)
+    expect(ben.page.get_by_role("heading", name="You are in this room on another page")).to_be_visible()
+    sound.wait_for_silence(ben.page)
+    expect(ada.page.locator("[data-audience]")).to_have_text("1")
+
+
+def test_a_lost_connection_is_told_and_mended_and_the_raised_hand_is_still_up(
+    cast: Cast, note: Callable[[str], None]
+) -> None:
+    ada, ben = cast.of_the_town("Ada"), cast.fan("Ben")
+    an_evening_with(ben, host=ada, title="A bad line")
+    control(ben, "hand").click()
+    hand = ada.page.get_by_role("button", name=f"Invite: {ben.name}")
+    expect(hand).to_be_visible()
+
+    ben.page.context.set_offline(True)
+    expect(ben.page.get_by_text("The connection was lost. Reconnecting")).to_be_visible()
+    ben.page.context.set_offline(False)
+    back_at = monotonic()
+    expect(ben.page.locator("#room")).to_have_attribute("data-connection", "connected")
+    note(f"a lost control connection was back in {monotonic() - back_at:.1f} s")
+
+    expect(control(ben, "hand")).to_have_text("Lower hand")
+    expect(hand).to_be_visible()
+    assert sound.wait_for_tone(ben.page, ADA_HZ, other=FAN_HZ).hz == pytest.approx(ADA_HZ, abs=5)
+
+
+def test_on_a_phone_the_room_fits_the_width_and_is_heard(cast: Cast) -> None:
+    ada, ben = cast.of_the_town("Ada"), cast.fan("Ben", phone=True)
+    an_evening_with(ben, host=ada, title="In the palm of a hand")
+
+    overflow = ben.page.evaluate("() => document.documentElement.scrollWidth - innerWidth")
+    assert overflow == 0
+    for name in ("hand", "sound", "leave"):
+        box = control(ben, name).bounding_box()
+        assert box is not None
+        assert box["height"] >= 44
+        assert box["x"] >= 0
+        assert box["x"] + box["width"] <= 390
+        assert box["y"] + box["height"] <= 844

@@ -1,0 +1,81 @@
+"""A fan asks for the stage, speaks, and is taken down again; a browser that gives no microphone says so."""
+
+from collections.abc import Callable
+
+import pytest
+from playwright.sync_api import expect
+
+from tests.trips import sound
+from tests.trips.conftest import ADA_HZ, FAN_HZ
+from tests.trips.evenings import (
+    control,
+    go_in,
+    go_on_stage_and_speak,
+    open_the_doors,
+    put_on,
+    speak,
+    take_free_ticket,
+    tile_of,
+)
+from tests.trips.people import Cast, Person
+
+pytestmark = pytest.mark.trip
+
+
+def test_a_fan_raises_a_hand_is_invited_speaks_is_muted_and_taken_off_stage(
+    cast: Cast, note: Callable[[str], None]
+) -> None:
+    ada, ben = cast.of_the_town("Ada"), cast.fan("Ben")
+    evening = put_on(ada, "Questions at the end")
+    take_free_ticket(ben, evening)
+    open_the_doors(ada, evening)
+    go_on_stage_and_speak(ada)
+    go_in(ben, evening)
+
+    be_asked_on_stage(ben, by=ada)
+    speak(ben)
+    assert sound.wait_for_tone(ada.page, FAN_HZ, other=ADA_HZ).other_below_db > sound.ABSENT_DB
+    heard = sound.wait_for_tone(ben.page, ADA_HZ, other=FAN_HZ)
+    assert heard.hz == pytest.approx(ADA_HZ, abs=5)
+    assert heard.other_below_db > sound.ABSENT_DB, "Ben hears himself."
+    note(f"a speaker's own voice is {heard.other_below_db:.0f} dB below what they hear")
+
+    moderate(ada, ben, "Mute")
+    expect(control(ben, "mic")).to_have_text("Unmute")
+    sound.wait_for_silence(ada.page)
+
+    moderate(ada, ben, "Take off stage")
+    expect(ben.page.get_by_text("You are off stage and listening.")).to_be_visible()
+    expect(control(ben, "mic")).to_be_hidden()
+    assert sound.wait_for_tone(ben.page, ADA_HZ, other=FAN_HZ).hz == pytest.approx(ADA_HZ, abs=5)
+
+
+def test_a_refused_microphone_is_told_in_words_that_say_what_to_do(cast: Cast) -> None:
+    ada, ben = cast.of_the_town("Ada"), cast.fan("Ben", microphone="refused")
+    evening = put_on(ada, "Without a microphone")
+    take_free_ticket(ben, evening)
+    open_the_doors(ada, evening)
+    go_in(ben, evening)
+    be_asked_on_stage(ben, by=ada)
+
+    control(ben, "mic").click()
+
+    expect(ben.page.locator("[data-notice]")).to_have_text(
+        "Your browser did not let this page use the microphone. "
+        "Allow it next to the address, then tap Unmute again."
+    )
+    expect(control(ben, "mic")).to_have_text("Unmute")
+    expect(tile_of(ben, seen_by=ada)).to_have_attribute("data-muted", "true")
+
+
+def be_asked_on_stage(fan: Person, *, by: Person) -> None:
+    control(fan, "hand").click()
+    by.press(f"Invite: {fan.name}")
+    expect(fan.page.get_by_role("alertdialog", name="You are invited on stage")).to_be_visible()
+    fan.press("Go on stage")
+
+
+def moderate(host: Person, fan: Person, what: str) -> None:
+    tile = tile_of(fan, seen_by=host)
+    tile.get_by_label(f"Moderate {fan.name}").click()
+    tile.get_by_role("button", name=what).click()
