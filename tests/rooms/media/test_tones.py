@@ -263,23 +263,39 @@ async def test_an_offer_whose_sender_never_comes_is_given_up(monkeypatch: pytest
 
 
 async def test_the_last_word_is_heard_whole() -> None:
-    """A word, then a microphone that goes on in silence: every bit of the word arrives, and in time."""
+    """A word, then a microphone that goes on in silence: all of the word arrives, in time.
+
+    Said again, up to five times, if the machine was too busy to keep time. A buffer that holds the end of a
+    word back until the next one does so each time.
+    """
     async with ground() as here:
         tone = Tone(440.0, loudness=0.0)
         await here.speak("ada", tone)
         ben = await here.listen("ben")
         await asyncio.wait_for(ben.notes.begun.wait(), 10)
         await asyncio.sleep(0.6)
-        tone.loudness, before = 0.3, tone.sent
-        await asyncio.sleep(0.5)
-        spoken_until, spoken = time.time(), tone.sent - before
-        tone.loudness = 0.0
-        lasted = await silent_after(ben, spoken_until)
-        heard = ben.heard()
+        said = [await _say_a_word(tone, ben)]
+        while said[-1] != "whole" and len(said) < 5:
+            said.append(await _say_a_word(tone, ben))
 
-    loud = (abs(heard.samples.reshape(-1, 960)).max(axis=1) > 0.1).sum()
-    assert abs(loud - spoken) <= 3  # frames: the codec's look-ahead smears one, running out fades one
-    assert lasted < 0.45
+    assert said[-1] == "whole", said
+
+
+async def _say_a_word(tone: Tone, ear: Client) -> str:
+    """Return "whole" if half a second of sound reached the ear and ended soon after, else what was wrong."""
+    already, sent = ear.notes.heard(cut=False).samples.size, tone.sent
+    tone.loudness = 0.3
+    await asyncio.sleep(0.5)
+    spoken_until, spoken = time.time(), tone.sent - sent
+    tone.loudness = 0.0
+    await asyncio.sleep(0.8)
+    heard = ear.notes.heard(cut=False)
+    loud = int((abs(heard.samples[already:].reshape(-1, 960)).max(axis=1) > 0.1).sum())
+    lasted = (heard.last_audible_at or 0.0) - spoken_until
+    # The codec's look-ahead smears a frame, and running out fades one.
+    return (
+        "whole" if abs(loud - spoken) <= 2 and lasted < 0.4 else f"{loud} of {spoken}, {lasted:.2f} s after"
+    )
 
 
 async def test_closing_the_room_puts_everybody_out_and_forgets_them() -> None:
