@@ -52,14 +52,18 @@ def test_only_one_call_settles_a_charge(payee: Payee, ben: User, at: datetime) -
     assert charges.settle(charge=charge, payment_intent="pi_1", at=at) is False
 
 
-def test_a_charge_given_up_is_settled_all_the_same_when_it_was_paid(payee: Payee, ben: User, at: datetime) -> None:
+def test_a_charge_given_up_is_settled_all_the_same_when_it_was_paid(
+    payee: Payee, ben: User, at: datetime
+) -> None:
     charge = parcels.asked(payee, ben, 1200, at=at)
     assert charges.drop(charge=charge, at=at) is True
     assert charges.settle(charge=charge, payment_intent="pi_1", at=at) is True
     assert charges.drop(charge=charge, at=at) is False
 
 
-def test_the_page_is_the_same_however_often_it_is_opened(stand_in: "StandIn", checked_out: CheckedOut, at: datetime) -> None:
+def test_the_page_is_the_same_however_often_it_is_opened(
+    stand_in: "StandIn", checked_out: CheckedOut, at: datetime
+) -> None:
     charge = checked_out()
     assert open_page(charge, at + timedelta(minutes=1)) == charge.checkout_url
     assert len(stand_in.objects("checkout.session")) == 1
@@ -69,7 +73,11 @@ def test_a_page_says_what_is_sold_and_whose_it_is(stand_in: "StandIn", checked_o
     charge = checked_out()
     session = stand_in.find(charge.checkout_id or "")
     assert session["metadata"] == {"kind": "parcel", "reference": charge.reference}
-    assert (session["amount_total"], session["currency"], session["customer_email"]) == (1200, "eur", "ben@example.com")
+    assert (session["amount_total"], session["currency"], session["customer_email"]) == (
+        1200,
+        "eur",
+        "ben@example.com",
+    )
     assert session["allowed_payment_method_types"] == ["card"]
 
 
@@ -78,7 +86,12 @@ def test_a_page_never_lasts_less_than_stripe_allows(
 ) -> None:
     charge = parcels.asked(payee, ben, 1200, at=at)
     charges.start_checkout(
-        charge=charge, success_url="http://a.b/", cancel_url="http://a.b/", kind="parcel", expires_at=at, at=at
+        charge=charge,
+        success_url="http://a.b/",
+        cancel_url="http://a.b/",
+        kind="parcel",
+        expires_at=at,
+        at=at,
     )
     charge.refresh_from_db()
     assert charge.checkout_expires_at == at + charges.SHORTEST_CHECKOUT
@@ -97,7 +110,9 @@ def test_an_answer_lost_on_the_way_is_asked_for_again_word_for_word(
     assert [session["id"] for session in stand_in.objects("checkout.session")] == [charge.checkout_id]
 
 
-def test_stripe_is_never_asked_in_a_transaction(stand_in: "StandIn", payee: Payee, ben: User, at: datetime) -> None:
+def test_stripe_is_never_asked_in_a_transaction(
+    stand_in: "StandIn", payee: Payee, ben: User, at: datetime
+) -> None:
     charge = parcels.asked(payee, ben, 1200, at=at)
     with pytest.raises(InsideTransaction), transaction.atomic():
         open_page(charge, at)

@@ -13,7 +13,10 @@ from payments.models import LedgerAccount, Payee, Transfer
 from payments.money import CurrencyMismatch, Money
 from tests import factories
 
-pytestmark = [pytest.mark.django_db, pytest.mark.broken_books]  # transfers without a cause, to look at the door alone
+pytestmark = [
+    pytest.mark.django_db,
+    pytest.mark.broken_books,
+]  # transfers without a cause, to look at the door alone
 Kind = LedgerAccount.Kind
 
 
@@ -27,7 +30,9 @@ def fees(db: None) -> LedgerAccount:
     return ledger.account(kind=Kind.FEES, currency="EUR")
 
 
-def post(source: LedgerAccount, target: LedgerAccount, minor: int, cause: str, at: datetime) -> Transfer | None:
+def post(
+    source: LedgerAccount, target: LedgerAccount, minor: int, cause: str, at: datetime
+) -> Transfer | None:
     amount = Money(minor, "EUR")
     return ledger.post(source=source, target=target, amount=amount, reason="sale", reference=cause, at=at)
 
@@ -37,7 +42,9 @@ def test_an_account_is_opened_once(payee: Payee) -> None:
     assert ledger.account(kind=Kind.PENDING, currency="EUR", payee=payee) == first
 
 
-def test_the_same_posting_again_is_the_first_one(buyers: LedgerAccount, fees: LedgerAccount, at: datetime) -> None:
+def test_the_same_posting_again_is_the_first_one(
+    buyers: LedgerAccount, fees: LedgerAccount, at: datetime
+) -> None:
     first = post(buyers, fees, 100, "order-1", at)
     assert post(buyers, fees, 100, "order-1", at) == first
     assert ledger.balance(fees) == Money(100, "EUR")
@@ -51,7 +58,9 @@ def test_the_same_cause_with_another_amount_is_refused(
         post(buyers, fees, 101, "order-1", at)
 
 
-def test_nothing_moves_when_the_amount_is_nothing(buyers: LedgerAccount, fees: LedgerAccount, at: datetime) -> None:
+def test_nothing_moves_when_the_amount_is_nothing(
+    buyers: LedgerAccount, fees: LedgerAccount, at: datetime
+) -> None:
     assert post(buyers, fees, 0, "order-1", at) is None
     assert not Transfer.objects.exists()
 
@@ -81,7 +90,13 @@ def test_the_database_refuses_a_transfer_of_nothing_or_less(
 ) -> None:
     with pytest.raises(Error, match="a_transfer_moves_something"), transaction.atomic():
         Transfer.objects.create(
-            source=buyers, target=fees, amount_minor=minor, currency="EUR", reason="sale", reference="x", at=at
+            source=buyers,
+            target=fees,
+            amount_minor=minor,
+            currency="EUR",
+            reason="sale",
+            reference="x",
+            at=at,
         )
 
 

@@ -43,7 +43,9 @@ def ask(charge: Charge, minor: int | None = None, *, at: datetime, by: User | No
     return refunds.ask(charge=charge, amount=amount, reason="changed my mind", by=by, at=at)
 
 
-def test_a_full_refund_gives_the_fee_back_too(payee: Payee, sold: CheckedOut, at: datetime, ada: User) -> None:
+def test_a_full_refund_gives_the_fee_back_too(
+    payee: Payee, sold: CheckedOut, at: datetime, ada: User
+) -> None:
     refund = ask(sold(), at=at, by=ada)
     assert (refund.amount_minor, refund.fee_minor, refund.status) == (1200, 96, "wanted")
     assert summary.of(payee).pending == Money.zero("EUR")
@@ -78,7 +80,9 @@ def test_an_unpaid_charge_gives_nothing_back(payee: Payee, ben: User, at: dateti
         ask(parcels.asked(payee, ben, 1200, at=at), at=at)
 
 
-def test_after_release_it_comes_out_of_what_is_available(payee: Payee, sold: CheckedOut, at: datetime) -> None:
+def test_after_release_it_comes_out_of_what_is_available(
+    payee: Payee, sold: CheckedOut, at: datetime
+) -> None:
     charge = sold(released=True)
     ask(charge, 600, at=at)
     balances = summary.of(payee)
@@ -181,7 +185,9 @@ def test_a_refund_that_fails_days_later_is_undone_in_the_books(
     assert books.check() == []
 
 
-def test_a_definite_no_fails_it_at_once(stand_in: "StandIn", bought: CheckedOut, payee: Payee, at: datetime) -> None:
+def test_a_definite_no_fails_it_at_once(
+    stand_in: "StandIn", bought: CheckedOut, payee: Payee, at: datetime
+) -> None:
     charge = bought()
     stand_in.switches.turn({"deliver_webhooks": False})
     refund = ask(charge, at=at)
@@ -211,7 +217,9 @@ def test_two_people_refunding_at_once_give_it_back_once(payee: Payee, ben: User,
 
 
 @pytest.mark.django_db(transaction=True)
-def test_debts_that_come_together_are_noticed_together(payee: Payee, ben: User, ada: User, at: datetime) -> None:
+def test_debts_that_come_together_are_noticed_together(
+    payee: Payee, ben: User, ada: User, at: datetime
+) -> None:
     """Seen failing without the payee's lock: each refund sees enough for itself, and nobody sees the debt."""
     bought = [parcels.sold(payee, ben, 1000, at=at, released=True) for _ in range(2)]
     payouts.request(payee=payee, amount=Money(900, "EUR"), by=ada, at=at)

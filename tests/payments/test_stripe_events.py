@@ -54,7 +54,10 @@ def signed(**event: object) -> tuple[bytes, str]:
 def test_a_webhook_is_kept_and_answered_at_once(client: Client) -> None:
     payload, signature = signed()
     response = client.post(
-        "/payments/webhook/", payload, content_type="application/json", headers={"Stripe-Signature": signature}
+        "/payments/webhook/",
+        payload,
+        content_type="application/json",
+        headers={"Stripe-Signature": signature},
     )
     assert (response.status_code, response.content) == (200, b"")
     event = StripeEvent.objects.get()
@@ -66,7 +69,10 @@ def test_a_webhook_is_kept_and_answered_at_once(client: Client) -> None:
 )
 def test_what_is_not_signed_by_stripe_is_refused(client: Client, payload: bytes, signature: str) -> None:
     response = client.post(
-        "/payments/webhook/", payload, content_type="application/json", headers={"Stripe-Signature": signature}
+        "/payments/webhook/",
+        payload,
+        content_type="application/json",
+        headers={"Stripe-Signature": signature},
     )
     assert response.status_code == 400
     assert not StripeEvent.objects.exists()
@@ -89,7 +95,10 @@ def test_an_event_in_another_version_is_refused(client: Client, at: datetime) ->
     with pytest.raises(WrongVersion):
         receive(letter, at)
     response = client.post(
-        "/payments/webhook/", letter[0], content_type="application/json", headers={"Stripe-Signature": letter[1]}
+        "/payments/webhook/",
+        letter[0],
+        content_type="application/json",
+        headers={"Stripe-Signature": letter[1]},
     )
     assert response.status_code == 400
 
@@ -107,7 +116,9 @@ def test_an_event_is_a_signal_and_the_object_is_read_anew(
     stand_in: "StandIn", checked_out: CheckedOut, at: datetime
 ) -> None:
     charge = checked_out()
-    lying = signed(data={"object": {"id": charge.checkout_id, "payment_status": "paid", "status": "complete"}})
+    lying = signed(
+        data={"object": {"id": charge.checkout_id, "payment_status": "paid", "status": "complete"}}
+    )
     stripe_events.handle(event=receive(lying, at), at=at)
     charge.refresh_from_db()
     assert charge.status == "asked"
@@ -191,10 +202,14 @@ def test_one_event_that_fails_does_not_stop_the_others(
     assert (charge.status, broken.status, broken.attempts) == ("paid", "received", 1)
 
 
-def test_stripe_not_answering_is_tried_again(stand_in: "StandIn", checked_out: CheckedOut, at: datetime) -> None:
+def test_stripe_not_answering_is_tried_again(
+    stand_in: "StandIn", checked_out: CheckedOut, at: datetime
+) -> None:
     charge = checked_out()
     event = receive(signed(data={"object": {"id": charge.checkout_id}}), at)
-    stand_in.switches.turn({"fail_next": [{"method": "GET", "path_prefix": "/v1/checkout", "status": 503}] * 3})
+    stand_in.switches.turn(
+        {"fail_next": [{"method": "GET", "path_prefix": "/v1/checkout", "status": 503}] * 3}
+    )
     with pytest.raises(StripeUnavailable):
         stripe_events.handle(event=event, at=at)
     stripe_events.handle_due(at=at + timedelta(minutes=1))
