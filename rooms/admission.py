@@ -88,7 +88,7 @@ CLOSES = {Reason.REMOVED: Close.REMOVED, Reason.TICKET: Close.TICKET_GONE}
 
 @dataclass(frozen=True)
 class Admitted:
-    """A seat, and what its page needs: a grant for the socket, one for WHEP, and the secret to come back with."""
+    """A seat, and what its page needs: a grant for the socket, one for WHEP, a secret to come back with."""
 
     seat: Seat
     socket_grant: str
@@ -121,15 +121,15 @@ def admit(
 ) -> Admitted:
     """Give the person a seat, or the one they have. Raise NotAdmitted or SeatedElsewhere.
 
-    A seat that another page holds goes to this one only with `take_over`; that page, and its sound, ends first.
+    A seat that another page holds goes to this one only with `take_over`; that page and its sound end.
     """
     room = room_of(event)
     with transaction.atomic():
         room = Room.objects.select_for_update().get(pk=room.pk)
-        verdict = _welcome(user=user, event=event, at=at)
-        seat = room.seats.seated().select_related("user").filter(user_id=user.pk).first()
+        person, verdict = _welcome(user=user, event=event, at=at)
+        seat = room.seats.seated().select_related("user").filter(user=person).first()
         if seat is None:
-            seat = Seat(room=room, user_id=user.pk, taken_at=at)
+            seat = Seat(room=room, user=person, taken_at=at)
         elif seat.status == Seat.Status.PRESENT and not take_over:
             raise SeatedElsewhere("Another page holds this seat.")
         else:
@@ -138,25 +138,26 @@ def admit(
 
 
 def seat_of(*, user: User | AnonymousUser, event: Event, at: datetime) -> Seat:
-    """Return the person's seat, and give one to whoever has none; a page that holds it keeps it. Raise NotAdmitted."""
-    verdict = _welcome(user=user, event=event, at=at)
+    """Return the person's seat, or a new one; a page that holds it keeps it. Raise NotAdmitted."""
+    person, verdict = _welcome(user=user, event=event, at=at)
     room = room_of(event)
-    seat = room.seats.seated().select_related("user", "room").filter(user_id=user.pk).first()
+    seat = room.seats.seated().select_related("user", "room").filter(user=person).first()
     if seat is not None and seat.role == _role(seat, verdict):
         return seat
     return admit(user=user, event=event, tab="", at=at, take_over=True).seat
 
 
 def resume(*, user: User | AnonymousUser, event: Event, secret: str, tab: str, at: datetime) -> Admitted:
-    """Give a page its own seat back after a lost connection. Raise NotAdmitted, NoSeatToResume or SeatedElsewhere.
+    """Give a page its own seat back after a lost connection.
 
+    Raise NotAdmitted, NoSeatToResume or SeatedElsewhere.
     Capacity, ban and ticket are asked again. Whoever was on stage still is, and is muted until they unmute.
     """
     room = room_of(event)
     with transaction.atomic():
         room = Room.objects.select_for_update().get(pk=room.pk)
-        verdict = _welcome(user=user, event=event, at=at)
-        mine = room.seats.seated().select_related("user").filter(user_id=user.pk)
+        person, verdict = _welcome(user=user, event=event, at=at)
+        mine = room.seats.seated().select_related("user").filter(user=person)
         seat = mine.filter(resume_hash=grants.digest(secret)).first()
         if seat is None:
             raise NoSeatToResume("No seat waits for this secret.")
@@ -178,7 +179,7 @@ def enter(*, token: str, use: Grant.Use, at: datetime) -> Seat:
 
 
 def revoke(*, seats: Collection[str], reason: Reason, at: datetime) -> int:
-    """Take these seats away: what was issued to them is dead, their sound stops, their sockets close for good.
+    """Take these seats away: what was issued to them is dead, their sound stops, their sockets close.
 
     Return how many were taken; the others had gone before. The database comes first, so that whatever message
     is lost after it, the census and the next ping of the socket find the truth.
@@ -240,11 +241,12 @@ def _as_listener(user: User, event: Event, room: Room | None) -> Verdict:
     return Verdict(Code.OK, ticket=ticket)
 
 
-def _welcome(*, user: User | AnonymousUser, event: Event, at: datetime) -> Verdict:
+def _welcome(*, user: User | AnonymousUser, event: Event, at: datetime) -> tuple[User, Verdict]:
+    """Return who comes in, and as what. Raise NotAdmitted."""
     verdict = may_enter(user=user, event=event, at=at)
-    if not verdict.is_ok:
+    if not verdict.is_ok or not isinstance(user, User):
         raise NotAdmitted(verdict)
-    return verdict
+    return user, verdict
 
 
 def _end_old_page(seat: Seat, *, at: datetime) -> None:

@@ -1,4 +1,4 @@
-"""What the sockets are told. The layer may lose a message, so each says the whole state, and nothing relies on one.
+"""What the sockets are told. The layer may lose a message, so each says the whole state.
 
 A room's group gets what everybody sees; a seat's own group gets what ends that seat's sockets.
 """
@@ -84,18 +84,18 @@ def for_eyes_of(seat: Seat, whole: View) -> View:
 
 
 def announce(room_id: str, *, touched: Collection[str] = ()) -> None:
-    """Tell everybody in the room how it stands, once the transaction commits; `touched` seats look themselves up."""
+    """Tell everybody in the room how it stands, on commit; `touched` seats look themselves up."""
     transaction.on_commit(partial(_announce, room_id, list(touched)), robust=True)
 
 
 def end_seat(seat_id: str, *, upto: int, code: Close) -> None:
-    """Close the seat's sockets up to this connection, once the transaction commits. Later ones are not meant."""
+    """Close the seat's sockets up to this connection, on commit. Later ones are not meant."""
     message = {"type": "seat.over", "upto": upto, "code": int(code)}
     transaction.on_commit(partial(_send, seat_group(seat_id), message), robust=True)
 
 
 def end_room(room_id: str) -> None:
-    """Close every socket of the room for good, once the transaction commits."""
+    """Close every socket of the room for good, on commit."""
     message = {"type": "room.over", "code": int(Close.ROOM_CLOSED)}
     transaction.on_commit(partial(_send, room_group(room_id), message), robust=True)
 

@@ -38,7 +38,7 @@ CLOSE_OF: Final[Mapping[admission.Code, Close]] = {
 }
 
 
-class RoomConsumer(AsyncWebsocketConsumer):
+class RoomConsumer(AsyncWebsocketConsumer):  # type: ignore[misc]  # channels publishes no types
     """The control socket of one seat. Without a hello within five seconds it closes."""
 
     seat: Seat | None = None

@@ -1,11 +1,12 @@
 """Did the evening take place? Seconds are counted while the room is live; the verdict falls when it closes.
 
-An event is delivered if its stage was heard for ten minutes, or a fifth of its planned length where that is less.
+An event is delivered if its stage was heard for ten minutes, or for a fifth of its length if that is less.
 The stage belongs to the hosts: whoever is unmuted there was asked by one, so a guest's music counts as well.
 """
 
 from collections.abc import Collection
 from datetime import datetime, timedelta
+from typing import Any
 
 from django.conf import settings
 from django.db import connection
@@ -48,7 +49,7 @@ def heard(
     *, room_id: str, hearing: Collection[str], upstream: Collection[str], seconds: float, at: datetime
 ) -> None:
     """Count seconds in which these seats heard the room, and these sent sound to it."""
-    values = {"room": room_id, "seconds": round(seconds), "at": at}
+    values: dict[str, Any] = {"room": room_id, "seconds": round(seconds), "at": at}
     with connection.cursor() as cursor:
         cursor.execute(_ADD.format(told=_HEARING), {**values, "seats": list(hearing)})
         cursor.execute(_ADD.format(told=_HEARD), {**values, "seats": list(upstream)})

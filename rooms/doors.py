@@ -34,7 +34,7 @@ class DoorsHaveMoved(Exception):
 
 
 def open_doors(*, by: Seat, at: datetime) -> None:
-    """Let ticket-holders in, and put the event on air. Raise NotAllowed, NotSeated, TooEarly or DoorsHaveMoved."""
+    """Let ticket-holders in; the event is live. Raise NotAllowed, NotSeated, TooEarly or DoorsHaveMoved."""
     with transaction.atomic():
         room = _as_host(by)
         if at < room.event.starts_at - EARLIEST:

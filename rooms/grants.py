@@ -1,4 +1,4 @@
-"""Leave to do one thing once: issued to a seat, used within a minute, and dead when the seat's epoch moves on."""
+"""Leave to do one thing once: issued to a seat, used within a minute, dead when the seat's epoch moves."""
 
 import hashlib
 import secrets

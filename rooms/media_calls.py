@@ -1,4 +1,4 @@
-"""All we ask of the media processes, over Redis. What must be answered is awaited; what takes away is only sent.
+"""All we ask of the media processes, over Redis. What needs an answer is awaited, the rest only sent.
 
 A lost message heals: the census repeats the truth every ten seconds.
 """

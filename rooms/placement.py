@@ -1,4 +1,4 @@
-"""Which media process carries which room. Kept in Redis beside the processes' heartbeats; lost, it is chosen anew."""
+"""Which media process carries which room. Kept in Redis beside their heartbeats; lost, it is chosen anew."""
 
 import json
 import time
@@ -38,13 +38,13 @@ def home_of(room_id: str) -> str | None:
 
 
 def choose(room_id: str) -> str:
-    """Return the media process that carries the room, giving it the least busy one if need be. Raise NoMediaProcess."""
+    """Return the media process that carries the room, or give it the least busy one. Raise NoMediaProcess."""
     with connection() as redis:
         alive = _alive(redis)
         key = f"media:home:{room_id}"
         name = cast("str | None", redis.get(key))
-        if name in alive:
-            return cast("str", name)
+        if name is not None and name in alive:
+            return name
         if not alive:
             raise NoMediaProcess("No media process has been heard of in the last ten seconds.")
         best = min(alive, key=lambda one: (alive[one], one))

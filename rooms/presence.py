@@ -25,7 +25,7 @@ class Gone(Exception):
 
 
 def connect(*, seat: Seat, at: datetime) -> Seat:
-    """Let a new socket hold the seat; older ones are closed. Return the seat with its `connection`. Raise Gone."""
+    """Let a new socket hold the seat; older ones are closed. Return the seat as it is now. Raise Gone."""
     with transaction.atomic():
         room = Room.objects.select_for_update().get(pk=seat.room_id)
         now = room.seats.seated().select_related("user", "room").filter(pk=seat.pk, epoch=seat.epoch).first()
@@ -42,7 +42,7 @@ def connect(*, seat: Seat, at: datetime) -> Seat:
 
 
 def touch(*, seat: Seat, at: datetime) -> int:
-    """Note that the socket is alive, and return the room's seq. Raise Gone when the seat is no longer its own."""
+    """Note that the socket is alive, and return the room's seq. Raise Gone when it lost the seat."""
     if not _held_by(seat).filter(status=Seat.Status.PRESENT).update(seen_at=at):
         raise Gone(why_gone(seat))
     return Room.objects.values_list("seq", flat=True).get(pk=seat.room_id)

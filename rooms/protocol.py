@@ -1,6 +1,6 @@
 """Every message of the control socket, typed, each with its limit. docs/rooms.md tells the same in words.
 
-A browser sends requests `{op, id, …}`; each gets one `ok` or `err` with its id. The server sends events by itself.
+A browser sends requests `{op, id, …}`; each gets one `ok` or `err` with its id. Events come by themselves.
 """
 
 from enum import IntEnum

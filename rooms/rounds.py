@@ -1,4 +1,4 @@
-"""The rounds the stagehand makes every ten seconds: the rows are the truth, and whatever differs is put right.
+"""The rounds the stagehand makes every ten seconds: rows are the truth, and whatever differs is put right.
 
 Nothing here depends on a message having arrived; a lost one costs ten seconds.
 """

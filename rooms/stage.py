@@ -1,7 +1,7 @@
 """The role machine: who may ask for the stage, be asked, step up, speak, and be taken down.
 
-Every function takes who acts (`by`) and who it is about; both are read again under the room's lock. Nothing moves
-without authority, only those seated are on stage, and nobody is unmuted but by themselves.
+Every function takes who acts (`by`) and who it is about; both are read again under the room's lock. Nothing
+moves without authority, only those seated are on stage, and nobody is unmuted but by themselves.
 """
 
 from collections.abc import Collection, Iterator
@@ -44,7 +44,7 @@ def raise_hand(*, by: Seat, at: datetime) -> None:
 
 
 def lower_hand(*, by: Seat, seat: Seat) -> None:
-    """Take a raised hand or an invitation back: one's own, or as a moderator anybody's. Raise NotAllowed or NotNow."""
+    """Take a hand or an invitation back; a moderator may take anybody's. Raise NotAllowed or NotNow."""
     with _changing(by, seat) as (room, me, them):
         _check(me.pk == them.pk or me.moderates)
         if them.stage not in {Seat.Stage.HAND, Seat.Stage.INVITED}:
@@ -73,7 +73,7 @@ def invite(*, by: Seat, seat: Seat, at: datetime) -> None:
 
 
 def step_up(*, by: Seat) -> None:
-    """Go on stage, muted: who was invited, and hosts and moderators. Raise NotAllowed, NotNow or StageFull."""
+    """Go on stage, muted: the invited, hosts and moderators. Raise NotAllowed, NotNow or StageFull."""
     with _changing(by) as (room, me, _):
         _check(me.stage == Seat.Stage.INVITED or me.moderates)
         _check_room_on(room)
@@ -89,14 +89,14 @@ def step_down(*, by: Seat) -> None:
 
 
 def demote(*, by: Seat, seat: Seat) -> None:
-    """Take somebody of a lower rank down from the stage. Their upstream closes at once. Raise NotAllowed or NotNow."""
+    """Take somebody of a lower rank off the stage; their upstream closes. Raise NotAllowed or NotNow."""
     with _changing(by, seat) as (room, me, them):
         _check(_outranks(me, them))
         _take_down(room, them)
 
 
 def mute(*, by: Seat, seat: Seat) -> None:
-    """Mute oneself, or somebody of a lower rank: their packets are dropped on the server. Raise NotAllowed or NotNow."""
+    """Mute oneself, or somebody of a lower rank, on the server. Raise NotAllowed or NotNow."""
     with _changing(by, seat) as (room, me, them):
         _check(me.pk == them.pk or _outranks(me, them))
         _set_muted(room, them, muted=True)

@@ -1,6 +1,6 @@
-"""The process between the media processes and the rest: passes on who speaks, counts who heard, makes the rounds.
+"""Stands between the media processes and the rest: passes on who speaks, counts who heard, makes the rounds.
 
-Any number may run: the rounds put right what differs from the rows, and seconds count once whoever tells them.
+Any number may run: rounds put right what differs from the rows, and seconds count once whoever tells them.
 """
 
 import asyncio
@@ -79,7 +79,7 @@ async def pass_on(event: Mapping[str, Any]) -> None:
 
 
 class _AudienceTeller:
-    """Tells each room how many listen, when that has changed; at most every two seconds, however many come."""
+    """Tells each room how many listen when that has changed, at most every two seconds."""
 
     def __init__(self) -> None:
         self._told: dict[str, int] = {}
@@ -106,7 +106,7 @@ async def _make_round() -> None:
 
 
 async def _for_ever(do: Callable[[], Awaitable[None]], *, seconds: float) -> None:
-    """Do it again and again. What is away comes back; anything else is a bug, is logged, and must not stop the rest."""
+    """Do it again and again. What is away comes back; anything else is a bug, and must not stop the rest."""
     while True:
         try:
             await do()

@@ -27,7 +27,7 @@ REFUSED: Final = {Code.SIGN_IN: HTTPStatus.UNAUTHORIZED, Code.CLOSED: HTTPStatus
 
 
 class SeatWish(BaseModel):
-    """What a page says when it asks for a seat. `tab` is made up by the page, and lives as long as it does."""
+    """What a page says when it asks for a seat. It makes `tab` up, and keeps it while it lives."""
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
@@ -49,7 +49,7 @@ def room(request: HttpRequest, slug: str) -> HttpResponse:
 @require_GET
 @never_cache
 def state(request: HttpRequest, slug: str) -> HttpResponse:
-    """Answer the waiting page, which asks every few seconds; when the door's answer has changed, it loads anew."""
+    """Answer the waiting page, which asks every few seconds; it loads anew when the answer changes."""
     event = _event(slug)
     verdict = admission.may_enter(user=request.user, event=event, at=now())
     if request.GET.get("was") != verdict.code:

@@ -1,4 +1,4 @@
-"""WHIP (RFC 9725) and WHEP (draft-ietf-wish-whep): a session description in, another out, by a one-use bearer."""
+"""WHIP (RFC 9725) and WHEP (draft-ietf-wish-whep): SDP in, SDP out, by a one-use bearer."""
 
 from collections.abc import Mapping
 from http import HTTPStatus
@@ -45,7 +45,7 @@ async def whip(request: HttpRequest, slug: str) -> HttpResponse:
 
 @csrf_exempt
 async def session(request: HttpRequest, session_id: str) -> HttpResponse:
-    """One media session. Its address is 128 random bits, told to its owner alone, so knowing it is the right to end it."""
+    """End a media session. Its address is 128 random bits, told to its owner alone."""
     if request.method == "OPTIONS":
         return _open_to_players(
             HttpResponse(status=HTTPStatus.NO_CONTENT, headers={"Allow": SESSION_METHODS})
@@ -89,6 +89,10 @@ async def _post(request: HttpRequest, slug: str, use: Grant.Use) -> HttpResponse
     offer = _offer(request)
     if offer is None:
         return _problem(HTTPStatus.REQUEST_ENTITY_TOO_LARGE, "too_large", _("The offer is too long."))
+    return await _knock(token, offer, slug, use)
+
+
+async def _knock(token: str, offer: str, slug: str, use: Grant.Use) -> HttpResponse:
     try:
         seat = await database_sync_to_async(_enter)(token, slug, use)
     except grants.BadGrant:
@@ -146,7 +150,7 @@ def _bearer(request: HttpRequest) -> str | None:
 
 
 def _offer(request: HttpRequest) -> str | None:
-    """Return the offer, or None if it is longer than any browser's. What is no text is for the gate to refuse."""
+    """Return the offer, or None if it is longer than any browser's. What is no text, the gate refuses."""
     body = request.body
     return body.decode(errors="replace") if len(body) <= MOST_BYTES else None
 

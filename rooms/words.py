@@ -44,7 +44,8 @@ def for_page() -> dict[str, str]:
         "sound_failed": _("The sound could not be connected. Trying again."),
         "sound_blocked": _("Your browser is holding the sound back. Tap Listen."),
         "microphone_refused": _(
-            "Your browser did not let this page use the microphone. Allow it next to the address, then tap Unmute again."
+            "Your browser did not let this page use the microphone. "
+            "Allow it next to the address, then tap Unmute again."
         ),
         "microphone_missing": _("No microphone was found. Connect one, then tap Unmute again."),
         "microphone_failed": _(

@@ -26,7 +26,7 @@ class SeatQuerySet(models.QuerySet["Seat"]):
 
 
 class Seat(models.Model):
-    """One person's place in one room. Its id is what others see of them on the wire: random, never used again."""
+    """One person's place in one room. Its id is all that others see on the wire: random, used once."""
 
     class Role(models.TextChoices):
         HOST = "host", _("Host")

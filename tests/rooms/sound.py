@@ -28,7 +28,7 @@ def media_process(redis_url: str) -> Iterator[None]:
     """Run a media process while the block lasts."""
     command = [sys.executable, "-m", "rooms.media", "--redis-url", redis_url, "--name", NAME]
     command += ["--bind-ip", "127.0.0.1"]
-    process = subprocess.Popen(command, env={**os.environ, "PYTHONPATH": str(Path.cwd())})
+    process = subprocess.Popen(command, env={**os.environ, "PYTHONPATH": str(Path.cwd())})  # noqa: S603 -- our own
     try:
         wait_for_heartbeat(redis_url)
         yield

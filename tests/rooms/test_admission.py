@@ -16,6 +16,7 @@ from payments.states import move
 from rooms import admission, doors, grants, stage
 from rooms.admission import Code, Reason
 from rooms.models import Ban, Grant, Room, Seat
+from tests import factories
 from tests.rooms import people
 from tests.rooms.people import OTHER_TAB, TAB
 from ticketing import programme
@@ -49,7 +50,7 @@ def test_without_a_ticket_it_stays_shut(max: User, tonight: Event, adas_seat: Se
 def test_a_ticket_for_another_evening_is_none(
     max: User, tonight: Event, adas_seat: Seat, at: datetime
 ) -> None:
-    people.with_ticket(max, people.factories.EventFactory.create(club=tonight.club))
+    people.with_ticket(max, factories.EventFactory.create(club=tonight.club))
     assert verdict(max, tonight, at) == Code.NO_TICKET
 
 
@@ -213,6 +214,7 @@ def test_coming_back_from_another_page_while_the_first_is_here_needs_a_click(
 
 
 def lose_the_ticket(seat: Seat, _settings: Any) -> None:
+    assert seat.ticket is not None
     move(seat.ticket, Ticket.Status.DEAD)
 
 

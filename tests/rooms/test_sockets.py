@@ -3,7 +3,7 @@
 import time
 from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Any
 
 import pytest
@@ -275,8 +275,7 @@ async def test_a_lost_message_is_made_up_for_by_the_next_ping(
 
 
 async def test_closing_the_room_ends_every_socket_and_forgets_who_sat_there(pages: tuple[Page, Page]) -> None:
-    adas, bens = pages
-    await adas.say("close_room", id=1)
+    await pages[0].say("close_room", id=1)
     assert [(await page.until_closed())[1] for page in pages] == [Close.ROOM_CLOSED] * 2
     assert [await model.objects.acount() for model in (Seat, Grant, Ban)] == [0, 0, 0]
 
@@ -325,7 +324,7 @@ async def test_a_socket_that_lost_its_seat_to_time_is_told_to_come_anew(
     ada: User, tonight: Event, at: datetime
 ) -> None:
     async with inside(ada, tonight, at) as (page, _welcome):
-        later = at + people.timedelta(minutes=5)
+        later = at + timedelta(minutes=5)
         assert await database_sync_to_async(presence.expire)(at=later) == 1
         last, code = await page.until_closed()
         assert (last["final"], code) == (False, Close.BAD_GRANT)

@@ -74,10 +74,11 @@ def test_who_is_muted_by_a_host_unmutes_themselves(bens_seat: Seat, adas_seat: S
 
 
 def test_stepping_down_and_being_taken_down_mute(bens_seat: Seat, adas_seat: Seat, at: datetime) -> None:
-    for take_down in (
+    ways: list[Callable[[], None]] = [
         lambda: stage.step_down(by=bens_seat),
         lambda: stage.demote(by=adas_seat, seat=bens_seat),
-    ):
+    ]
+    for take_down in ways:
         put_on_stage(adas_seat, bens_seat, at)
         stage.unmute(by=bens_seat)
         take_down()

@@ -17,7 +17,7 @@ from payments.states import move
 from rooms import admission, doors, grants, rounds, stage
 from rooms.admission import Reason
 from rooms.models import Grant, Seat
-from tests.rooms import people, sound
+from tests.rooms import sound
 from tests.rooms.media.ground import listening_offer
 from ticketing import aftersales
 from ticketing.models import Event, Ticket
@@ -34,7 +34,8 @@ def up_and_unmuted(seat: Seat) -> None:
 
 
 async def leave_to(seat: Seat, use: Grant.Use, at: datetime) -> str:
-    return await issue(seat=seat, use=use, at=at)
+    token: str = await issue(seat=seat, use=use, at=at)
+    return token
 
 
 # ---- What is heard
@@ -139,7 +140,7 @@ async def test_silence_falls_within_two_seconds(
 async def test_a_refund_during_the_offer_leaves_no_ear_in_the_room(
     media: None, bens_seat: Seat, tonight: Event, at: datetime
 ) -> None:
-    """The grant is used, then the ticket dies, then the offer reaches the media process: it knows the epoch is dead."""
+    """The grant is used, the ticket dies, then the offer reaches the media process."""
     from rooms import media_calls, placement  # noqa: PLC0415 -- only this test looks inside
 
     home = await sync_to_async(placement.choose)(bens_seat.room_id)

@@ -1,0 +1,145 @@
+"""What shows that an evening took place."""
+
+from datetime import datetime, timedelta
+from typing import Any
+
+import pytest
+
+from accounts.models import User
+from payments.evidence import Fact
+from payments.models import Transfer
+from rooms import delivery, doors, evidence, stage
+from rooms.models import DeliveryFact, Seat
+from tests.rooms import people
+from ticketing import aftersales
+from ticketing.models import Event, Ticket
+
+pytestmark = pytest.mark.django_db
+
+
+def tell(
+    seat: Seat, at: datetime, *, passed: float, hearing: list[Seat] = [], upstream: list[Seat] = []
+) -> None:  # noqa: B006 -- read only
+    delivery.heard(
+        room_id=seat.room_id,
+        hearing=[one.pk for one in hearing],
+        upstream=[one.pk for one in upstream],
+        seconds=5.01,
+        at=at + timedelta(seconds=passed),
+    )
+
+
+def seconds(kind: DeliveryFact.Kind) -> list[int]:
+    return list(
+        DeliveryFact.objects.filter(kind=kind).order_by("ticket_id").values_list("seconds", flat=True)
+    )
+
+
+def test_seconds_heard_are_counted_for_each_ticket(
+    adas_seat: Seat, bens_seat: Seat, bens_ticket: Ticket, at: datetime
+) -> None:
+    for passed in (0, 5, 10):
+        tell(adas_seat, at, passed=passed, hearing=[adas_seat, bens_seat])
+    assert seconds(DeliveryFact.Kind.TICKET) == [15]
+    assert DeliveryFact.objects.get().ticket == bens_ticket
+
+
+def test_what_is_told_twice_counts_once(adas_seat: Seat, bens_seat: Seat, at: datetime) -> None:
+    for passed in (0, 0.1, 5, 5.1, 10, 10.1):
+        tell(adas_seat, at, passed=passed, hearing=[bens_seat])
+    assert seconds(DeliveryFact.Kind.TICKET) == [15]
+
+
+def test_the_stage_counts_only_while_somebody_there_is_unmuted(adas_seat: Seat, at: datetime) -> None:
+    stage.step_up(by=adas_seat)
+    tell(adas_seat, at, passed=0, upstream=[adas_seat])
+    stage.unmute(by=adas_seat)
+    tell(adas_seat, at, passed=5, upstream=[adas_seat])
+    tell(adas_seat, at, passed=10)
+    assert seconds(DeliveryFact.Kind.HOST) == [5]
+
+
+def test_a_guest_on_stage_counts_for_the_hosts(adas_seat: Seat, bens_seat: Seat, at: datetime) -> None:
+    stage.invite(by=adas_seat, seat=bens_seat, at=at)
+    stage.step_up(by=bens_seat)
+    stage.unmute(by=bens_seat)
+    tell(adas_seat, at, passed=0, upstream=[bens_seat])
+    assert seconds(DeliveryFact.Kind.HOST) == [5]
+
+
+def test_a_stranger_s_seat_counts_for_nobody(adas_seat: Seat, at: datetime) -> None:
+    delivery.heard(room_id=adas_seat.room_id, hearing=["0" * 32], upstream=["0" * 32], seconds=5, at=at)
+    assert DeliveryFact.objects.count() == 0
+
+
+@pytest.mark.parametrize("listeners", [1, 3])
+def test_counting_costs_two_queries_however_many_listen(
+    listeners: int, adas_seat: Seat, tonight: Event, at: datetime, django_assert_num_queries: Any
+) -> None:
+    seats = [people.sit(people.fan(tonight), tonight, at) for _ in range(listeners)]
+    with django_assert_num_queries(2):
+        tell(adas_seat, at, passed=0, hearing=seats)
+    assert len(seconds(DeliveryFact.Kind.TICKET)) == listeners
+
+
+@pytest.mark.parametrize(("planned", "needed"), [(60, 600), (50, 600), (20, 240), (1, 12)])
+def test_enough_is_ten_minutes_or_a_fifth(planned: int, needed: int, tonight: Event) -> None:
+    tonight.minutes = planned
+    assert delivery.enough(tonight) == needed
+
+
+@pytest.mark.parametrize(
+    ("heard", "verdict"),
+    [
+        (600, Event.Delivery.DELIVERED),
+        (599, Event.Delivery.NOT_DELIVERED),
+        (None, Event.Delivery.NOT_DELIVERED),
+    ],
+)
+def test_the_verdict_falls_when_the_room_closes(
+    heard: int | None, verdict: Event.Delivery, adas_seat: Seat, tonight: Event, at: datetime
+) -> None:
+    if heard is not None:
+        DeliveryFact.objects.create(event=tonight, kind="host", seconds=heard, first_at=at, last_at=at)
+    doors.close_room(by=adas_seat, at=at)
+    tonight.refresh_from_db()
+    assert tonight.delivery == verdict
+
+
+# ---- Money
+
+
+@pytest.fixture
+def delivered(adas_seat: Seat, tonight: Event, at: datetime) -> Event:
+    DeliveryFact.objects.create(event=tonight, kind="host", seconds=900, first_at=at, last_at=at)
+    doors.close_room(by=adas_seat, at=at)
+    tonight.refresh_from_db()
+    return tonight
+
+
+def test_money_is_released_after_the_holding_days_and_once(delivered: Event, at: datetime) -> None:
+    assert delivery.release_due(at=at + timedelta(days=6, hours=23)) == 0
+    assert delivery.release_due(at=at + timedelta(days=7)) == 1
+    assert delivery.release_due(at=at + timedelta(days=8)) == 0
+    delivered.refresh_from_db()
+    assert delivered.money_released_at == at + timedelta(days=7)
+    assert Transfer.objects.count() == 0  # nobody had paid
+
+
+def test_money_of_an_evening_that_goes_back_is_not_released(
+    delivered: Event, ada: User, at: datetime
+) -> None:
+    aftersales.refund_everyone(event=delivered, by=ada, reason="It was not what we promised", at=at)
+    assert delivery.release_due(at=at + timedelta(days=7)) == 0
+
+
+def test_the_reviewer_is_told_what_took_place(delivered: Event, bens_ticket: Ticket, at: datetime) -> None:
+    DeliveryFact.objects.create(
+        event=delivered, kind="ticket", ticket=bens_ticket, seconds=5, first_at=at, last_at=at
+    )
+    assert evidence.delivery_facts(payee=delivered.club.payee) == [
+        Fact("Events that took place", "1", "success"),
+        Fact("Events that did not take place", "0", "neutral"),
+        Fact("Minutes heard on stage", "15"),
+        Fact("Tickets that heard a room", "1", "neutral"),
+    ]

@@ -1,0 +1,103 @@
+"""The rounds: rows are the truth, and whatever differs is put right."""
+
+import json
+from datetime import datetime, timedelta
+from typing import Any, cast
+
+import pytest
+
+from accounts.models import User
+from clubs.models import Officer
+from payments.states import move
+from rooms import grants, placement, rounds, stage
+from rooms.models import Ban, Grant, Seat
+from tests.rooms import people
+from ticketing.models import Event, Ticket
+
+pytestmark = pytest.mark.django_db
+
+
+def statuses(*seats: Seat) -> list[str]:
+    return [people.now(seat).status for seat in seats]
+
+
+def test_a_round_finds_dead_tickets(bens_seat: Seat, bens_ticket: Ticket, at: datetime) -> None:
+    move(bens_ticket, Ticket.Status.DEAD)
+    rounds.make(at=at)
+    assert statuses(bens_seat) == [Seat.Status.REVOKED]
+
+
+def test_a_round_finds_tickets_that_are_somebody_else_s_by_now(
+    bens_seat: Seat, bens_ticket: Ticket, max: User, at: datetime
+) -> None:
+    Ticket.objects.filter(pk=bens_ticket.pk).update(holder=max)
+    rounds.make(at=at)
+    assert statuses(bens_seat) == [Seat.Status.REVOKED]
+
+
+def test_a_round_finds_the_banned(adas_seat: Seat, bens_seat: Seat, ben: User, at: datetime) -> None:
+    Ban.objects.create(room=adas_seat.room, user=ben, by=adas_seat.user, at=at)
+    rounds.make(at=at)
+    assert statuses(adas_seat, bens_seat) == [Seat.Status.PRESENT, Seat.Status.REVOKED]
+
+
+def test_a_round_finds_those_who_no_longer_run_the_club(
+    adas_seat: Seat, tonight: Event, at: datetime
+) -> None:
+    user = people.officer(tonight, Officer.Role.MODERATOR)
+    seat = people.sit(user, tonight, at)
+    Officer.objects.filter(user=user).update(role=Officer.Role.CASHIER)
+    rounds.make(at=at)
+    assert statuses(adas_seat, seat) == [Seat.Status.PRESENT, Seat.Status.REVOKED]
+
+
+def test_a_round_leaves_everybody_else_where_they_are(adas_seat: Seat, bens_seat: Seat, at: datetime) -> None:
+    before = people.now(bens_seat).epoch
+    rounds.make(at=at)
+    assert statuses(adas_seat, bens_seat) == [Seat.Status.PRESENT] * 2
+    assert people.now(bens_seat).epoch == before
+
+
+def test_a_round_forgets_old_grants(bens_seat: Seat, at: datetime) -> None:
+    grants.issue(seat=bens_seat, use=Grant.Use.LISTEN, at=at - timedelta(hours=1))
+    rounds.make(at=at)
+    assert Grant.objects.filter(expires_at__lt=at).count() == 0
+
+
+@pytest.mark.parametrize("listeners", [1, 3])
+def test_a_round_costs_the_same_for_any_number_of_listeners(
+    listeners: int, adas_seat: Seat, tonight: Event, at: datetime, django_assert_num_queries: Any
+) -> None:
+    for _ in range(listeners):
+        people.sit(people.fan(tonight), tonight, at)
+    with django_assert_num_queries(11):
+        rounds.make(at=at)
+
+
+def test_audiences_are_counted_without_the_stage(
+    adas_seat: Seat, bens_seat: Seat, at: datetime, django_assert_num_queries: Any
+) -> None:
+    stage.step_up(by=adas_seat)
+    with django_assert_num_queries(1):
+        assert rounds.audiences() == {adas_seat.room_id: 1}
+
+
+def test_the_census_tells_who_is_in_the_room_and_nothing_else(
+    adas_seat: Seat, bens_seat: Seat, at: datetime
+) -> None:
+    stage.step_up(by=adas_seat)
+    stage.unmute(by=adas_seat)
+    with placement.connection() as redis:
+        redis.hset(
+            placement.PROCESSES,
+            "media-9",
+            json.dumps({"rooms": 0, "listeners": 0, "at": at.timestamp() + 60}),
+        )
+        assert placement.choose(adas_seat.room_id) == "media-9"
+        rounds.tell_census(at=at)
+        call = json.loads(cast("str", redis.lpop("media:calls:media-9")))
+    assert (call["op"], call["room"], call["at"]) == ("census", adas_seat.room_id, at.timestamp())
+    assert call["seats"] == {
+        adas_seat.pk: {"epoch": 1, "stage": True, "muted": False},
+        bens_seat.pk: {"epoch": 1, "stage": False, "muted": True},
+    }

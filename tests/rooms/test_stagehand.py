@@ -1,0 +1,113 @@
+"""The process between the media processes and the rest."""
+
+import asyncio
+import json
+from collections.abc import Awaitable, Callable
+from datetime import datetime
+
+import pytest
+from redis.asyncio import Redis
+
+from accounts.models import User
+from rooms import callboard, stagehand
+from rooms.models import DeliveryFact, Seat
+from rooms.protocol import Close
+from tests.rooms.sockets import inside
+from ticketing.models import Event, Ticket
+
+pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.asyncio]
+
+
+async def working(redis_url: str, do: Callable[["Redis"], Awaitable[None]]) -> None:
+    """Let a stagehand work while `do` happens."""
+    stop = asyncio.Event()
+    work = asyncio.create_task(stagehand.work(stop=stop))
+    try:
+        async with Redis.from_url(redis_url) as redis, asyncio.timeout(10):
+            while (
+                not await redis.pubsub_numsub(stagehand.EVENTS)
+                or not (await redis.pubsub_numsub(stagehand.EVENTS))[0][1]
+            ):
+                await asyncio.sleep(0.02)
+            await do(redis)
+    finally:
+        stop.set()
+        await work
+
+
+async def test_who_speaks_reaches_the_page_and_whoever_comes_later(
+    redis_url: str, ada: User, tonight: Event, at: datetime
+) -> None:
+    async with inside(ada, tonight, at) as (page, _welcome):
+        seat = await Seat.objects.aget()
+        speaking = {"event": "speaking", "room": seat.room_id, "seats": [seat.pk]}
+
+        async def tell(redis: "Redis") -> None:
+            await redis.publish(stagehand.EVENTS, json.dumps(speaking))
+            assert await page.until("speaking") == {"op": "speaking", "seats": [seat.pk]}
+
+        await working(redis_url, tell)
+        assert callboard.speaking(seat.room_id) == [seat.pk]
+
+
+async def test_how_many_listen_is_told_when_it_changes(
+    redis_url: str, ada: User, ben: User, bens_ticket: Ticket, tonight: Event, at: datetime
+) -> None:
+    async with inside(ada, tonight, at) as (page, _welcome):
+
+        async def come(_redis: "Redis") -> None:
+            assert (await page.until("audience"))["count"] == 1
+            await page.ask("open_doors")
+            async with inside(ben, tonight, at):
+                assert (await page.until("audience"))["count"] == 2
+
+        await working(redis_url, come)
+
+
+async def test_a_round_is_made_by_itself(
+    redis_url: str, ben: User, bens_ticket: Ticket, adas_seat: Seat, tonight: Event, at: datetime
+) -> None:
+    async with inside(ben, tonight, at) as (page, _welcome):
+        await Ticket.objects.filter(pk=bens_ticket.pk).aupdate(status=Ticket.Status.DEAD)
+
+        async def wait(_redis: "Redis") -> None:
+            assert (await page.until_closed())[1] == Close.TICKET_GONE
+
+        await working(redis_url, wait)
+
+
+async def test_presence_becomes_delivery_facts(redis_url: str, bens_seat: Seat, bens_ticket: Ticket) -> None:
+    presence = {
+        "event": "presence",
+        "room": bens_seat.room_id,
+        "hearing": [bens_seat.pk],
+        "upstream": [],
+        "seconds": 5.0,
+    }
+
+    async def tell(redis: "Redis") -> None:
+        await redis.publish(stagehand.EVENTS, json.dumps(presence))
+        while not await DeliveryFact.objects.filter(ticket=bens_ticket, seconds=5).aexists():
+            await asyncio.sleep(0.02)
+
+    await working(redis_url, tell)
+
+
+async def test_what_nobody_understands_does_not_stop_it(
+    redis_url: str, bens_seat: Seat, bens_ticket: Ticket
+) -> None:
+    event = {
+        "event": "presence",
+        "room": bens_seat.room_id,
+        "hearing": [bens_seat.pk],
+        "upstream": [],
+        "seconds": 5.0,
+    }
+
+    async def tell(redis: "Redis") -> None:
+        await redis.publish(stagehand.EVENTS, "not json")
+        while not await DeliveryFact.objects.aexists():
+            await redis.publish(stagehand.EVENTS, json.dumps(event))
+            await asyncio.sleep(0.2)
+
+    await working(redis_url, tell)
