@@ -100,7 +100,7 @@ def _box() -> MultiFernet:
 
     The key is made from SECRET_KEY; an old one stays readable while it is named in SECRET_KEY_FALLBACKS.
     """
-    return MultiFernet([_fernet(key) for key in (settings.SECRET_KEY, *settings.SECRET_KEY_FALLBACKS)])
+    return MultiFernet([_fernet(str(key)) for key in (settings.SECRET_KEY, *settings.SECRET_KEY_FALLBACKS)])
 
 
 def _fernet(secret: str) -> Fernet:

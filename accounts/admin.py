@@ -23,8 +23,8 @@ def _may_enter(request: HttpRequest) -> bool:
 
 
 admin.site.site_header = admin.site.site_title = "Stagedoor"
-admin.site.login = factor.second_factor_required(secure_admin_login(admin.site.login))  # type: ignore[method-assign]
-admin.site.has_permission = _may_enter  # type: ignore[method-assign,assignment]
+admin.site.login = factor.second_factor_required(secure_admin_login(admin.site.login))  # type: ignore[method-assign,assignment]
+admin.site.has_permission = _may_enter  # type: ignore[method-assign]
 admin.site.unregister(Authenticator)  # its form shows, and lets change, what a second factor is made of
 
 

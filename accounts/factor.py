@@ -37,15 +37,14 @@ def second_factor_required(
 ) -> Callable[Concatenate[HttpRequest, Arguments], Response | HttpResponse]:
     """Show the view only to people who used their second factor in this session; lead the others there."""
 
-    @wraps(view)
     def guarded(
-        request: HttpRequest, *args: Arguments.args, **kwargs: Arguments.kwargs
+        request: HttpRequest, /, *args: Arguments.args, **kwargs: Arguments.kwargs
     ) -> Response | HttpResponse:
         if was_used(request):
             return view(request, *args, **kwargs)
         return _the_way_there(request)
 
-    return guarded
+    return wraps(view)(guarded)
 
 
 def _the_way_there(request: HttpRequest) -> HttpResponse:

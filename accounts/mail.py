@@ -161,15 +161,19 @@ def _sent(letter: Letter, *, at: datetime) -> None:
 def _refused(
     letter: Letter, refusal: smtplib.SMTPResponseException | smtplib.SMTPRecipientsRefused, *, at: datetime
 ) -> None:
+    code, words = _answer(refusal)
+    if code >= FINAL:
+        _give_up(letter, f"{code} {words}")
+    else:
+        _put_back(letter, f"{code} {words}", at=at)
+
+
+def _answer(refusal: smtplib.SMTPResponseException | smtplib.SMTPRecipientsRefused) -> tuple[int, str]:
     if isinstance(refusal, smtplib.SMTPRecipientsRefused):
         code, words = next(iter(refusal.recipients.values()))
-    else:
-        code, words = refusal.smtp_code, refusal.smtp_error
-    said = f"{code} {words.decode(errors='replace') if isinstance(words, bytes) else words}"
-    if code >= FINAL:
-        _give_up(letter, said)
-    else:
-        _put_back(letter, said, at=at)
+        return code, words.decode(errors="replace")
+    error = refusal.smtp_error
+    return refusal.smtp_code, error.decode(errors="replace") if isinstance(error, bytes) else error
 
 
 def _put_back(letter: Letter, error: object, *, at: datetime) -> None:

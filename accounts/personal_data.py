@@ -143,10 +143,12 @@ def _sessions(*, user: User) -> list[dict[str, Any]]:
 @exports("letters")
 def _letters(*, user: User) -> list[dict[str, Any]]:
     letters = Letter.objects.filter(to__iexact=user.email).order_by("written_at")
-    return list(letters.values("subject", "status", "written_at", "sent_at")[:LONGEST_LIST])
+    rows = letters.values("subject", "status", "written_at", "sent_at")[:LONGEST_LIST]
+    return [dict(row) for row in rows]
 
 
 @exports("done")
 def _done(*, user: User) -> list[dict[str, Any]]:
     entries = AuditEntry.objects.filter(actor=user).order_by("id")
-    return list(entries.values("at", "verb", "subject_kind", "subject_id", "reason")[:LONGEST_LIST])
+    rows = entries.values("at", "verb", "subject_kind", "subject_id", "reason")[:LONGEST_LIST]
+    return [dict(row) for row in rows]

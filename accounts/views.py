@@ -37,7 +37,7 @@ def settings(request: HttpRequest) -> HttpResponse:
 
 
 @login_required
-@reauthentication_required
+@reauthentication_required  # type: ignore[untyped-decorator]  # allauth publishes no types
 @require_safe
 @never_cache
 def export(request: HttpRequest) -> HttpResponse:
@@ -50,7 +50,7 @@ def export(request: HttpRequest) -> HttpResponse:
 
 
 @login_required
-@reauthentication_required
+@reauthentication_required  # type: ignore[untyped-decorator]  # allauth publishes no types
 @require_http_methods(["GET", "HEAD", "POST"])
 @never_cache
 def close(request: HttpRequest) -> HttpResponse:

@@ -29,7 +29,6 @@ ClubView = Callable[Concatenate[HttpRequest, Club, Arguments], HttpResponse]
 def managed(view: ClubView[Arguments]) -> Callable[Concatenate[HttpRequest, str, Arguments], HttpResponse]:
     """Hand the view its club, if the signed-in person may manage it. To others the page does not exist."""
 
-    @wraps(view)
     def guarded(
         request: HttpRequest, slug: str, *args: Arguments.args, **kwargs: Arguments.kwargs
     ) -> HttpResponse:
@@ -38,7 +37,7 @@ def managed(view: ClubView[Arguments]) -> Callable[Concatenate[HttpRequest, str,
             raise Http404
         return view(request, club, *args, **kwargs)
 
-    return login_required(guarded)
+    return login_required(wraps(view)(guarded))  # type: ignore[return-value]  # the slug is passed by its name
 
 
 @require_http_methods(["GET", "HEAD", "POST"])

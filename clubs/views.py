@@ -46,7 +46,7 @@ def mine(request: HttpRequest) -> HttpResponse:
     user = cast("User", request.user)
     offices = Officer.objects.filter(user=user).select_related("club").order_by("club__name")
     tasks = [{"office": office, "powers": officers.POWERS[office.role]} for office in offices]
-    belongs = user.memberships.running().select_related("club", "plan").order_by("club__name")  # type: ignore[attr-defined]
+    belongs = user.memberships.running().select_related("club", "plan").order_by("club__name")
     return render(request, "clubs/mine.html", {"tasks": tasks, "memberships": belongs})
 
 

@@ -20,7 +20,7 @@ def code_in(letter: Letter) -> str:
 
 def link_in(letter: Letter) -> str:
     """Return the last link of the letter before its signature."""
-    return re.findall(r"https?://[^/\s]+(/\S+)", letter.text.split("\n--")[0])[-1]
+    return str(re.findall(r"https?://[^/\s]+(/\S+)", letter.text.split("\n--")[0])[-1])
 
 
 def sign_in(client: Client, user: User) -> None:

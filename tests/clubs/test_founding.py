@@ -2,6 +2,7 @@
 
 import threading
 from datetime import datetime
+from functools import partial
 
 import pytest
 from django.db import connection
@@ -75,10 +76,12 @@ def test_a_club_may_change_the_case_of_its_name_but_not_take_anothers(
     club: Club, ada: User, at: datetime
 ) -> None:
     other = found("Day Desk", ada, at)
-    words = {"tagline": "", "description": "", "timezone": "UTC", "by": ada, "at": at}
-    founding.describe(club=other, name="DAY DESK", **words)
+    describe = partial(
+        founding.describe, club=other, tagline="", description="", timezone="UTC", by=ada, at=at
+    )
+    describe(name="DAY DESK")
     with pytest.raises(founding.NameTaken):
-        founding.describe(club=other, name=club.name.lower(), **words)
+        describe(name=club.name.lower())
 
 
 @pytest.mark.django_db(transaction=True)

@@ -35,10 +35,15 @@ def joined(plan: Plan, user: User, at: datetime) -> Membership:
 def paid(plan: Plan, user: User, at: datetime, stand_in: StandIn, deliver: Deliver) -> Membership:
     membership = joined(plan, user, at)
     assert membership.subscription is not None
+    assert membership.subscription.checkout_id is not None
     stand_in.pay(membership.subscription.checkout_id)
     deliver()
     membership.refresh_from_db()
     return membership
+
+
+def seconds_until(moment: datetime) -> int:
+    return int((moment - datetime.now(UTC)).total_seconds())
 
 
 def test_nobody_is_a_member_before_they_paid(plan: Plan, ben: User, at: datetime) -> None:
@@ -72,7 +77,7 @@ def test_a_second_month_is_paid_for_and_kept_in_the_books(
     membership = paid(plan, ben, at, stand_in, deliver)
     first_end = membership.paid_until
     assert first_end is not None
-    stand_in.advance((first_end - datetime.now(UTC)).total_seconds() + 7_200)
+    stand_in.advance(seconds_until(first_end) + 7_200)
     deliver()
     membership.refresh_from_db()
     assert membership.paid_until is not None
@@ -94,7 +99,7 @@ def test_a_cancelled_membership_holds_to_the_end_of_the_month_and_then_ends(
     assert end is not None
     assert memberships.is_member(ben, plan.club, end - timedelta(seconds=1))
     assert not memberships.is_member(ben, plan.club, end + timedelta(seconds=1))
-    stand_in.advance((end - datetime.now(UTC)).total_seconds() + 60)
+    stand_in.advance(seconds_until(end) + 60)
     deliver()
     membership.refresh_from_db()
     assert membership.status == Membership.Status.ENDED

@@ -163,7 +163,7 @@ def test_every_change_of_officers_is_audited(club: Club, ada: User, ben: User, a
 
 @pytest.mark.django_db(transaction=True)
 def test_two_owners_who_leave_at_once_leave_one_behind(at: datetime) -> None:
-    """Seen failing without the lock on the club's row: both left in four runs of five."""
+    """Seen failing without the lock on the club's row: both left."""
     for _ in range(5):
         club = ClubFactory.create()
         owners = [OfficerFactory.create(club=club).user for _ in range(2)]
