@@ -3,7 +3,7 @@
 import re
 import secrets
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from urllib.parse import urlsplit
 
 from playwright.sync_api import Browser, Page, expect
@@ -13,6 +13,7 @@ from tests.trips import sound
 from tests.trips.product import Product
 
 PATIENCE_MS = 20_000
+expect.set_options(timeout=PATIENCE_MS)
 WIDE = {"width": 1280, "height": 800}
 PHONE = {"width": 390, "height": 844}
 PASSWORD = "a long walk home at night"
@@ -28,10 +29,12 @@ class Person:
     password: str
     page: Page
     product: Product
+    base_url: str
+    session: Visitor  # the same person as a program, for what the trip takes for granted
 
     def open(self, path: str) -> int:
         """Open a page of the product and return its status."""
-        answer = self.page.goto(f"{self.product.base_url}{path}")
+        answer = self.page.goto(f"{self.base_url}{path}")
         assert answer is not None, f"{path} gave {self.name} no page."
         return answer.status
 
@@ -82,9 +85,8 @@ class Cast:
         handle = name.lower()
         person = self._person(name, handle, f"{handle}@stagedoor.localhost", self.product.password)
         if signed_in:
-            with Visitor(name, self.product.base_url) as visitor:
-                visitor.sign_in(email=person.email, password=person.password)
-                _hand_over(visitor, person)
+            person.session.sign_in(email=person.email, password=person.password)
+            _hand_over(person)
         return person
 
     def stranger(self, name: str) -> Person:
@@ -98,19 +100,19 @@ class Cast:
         person = self._person(
             name, handle, f"{handle}@example.org", PASSWORD, phone=phone, microphone=microphone
         )
-        with Visitor(name, self.product.base_url) as visitor:
-            mail = self.product.mailbox.folder
-            visitor.sign_up(handle=handle, email=person.email, password=PASSWORD, mail=mail)
-            _hand_over(visitor, person)
+        mail = self.product.mailbox.folder
+        person.session.sign_up(handle=handle, email=person.email, password=PASSWORD, mail=mail)
+        _hand_over(person)
         return person
 
     def another_page_of(self, person: Person) -> Person:
         """Return the same person at a second tab of the same browser."""
         page = person.page.context.new_page()
-        return Person(person.name, person.handle, person.email, person.password, page, self.product)
+        return replace(person, page=page)
 
     def leave(self) -> None:
         for person in self.people:
+            person.session.http.close()
             person.page.context.close()
 
     def _person(
@@ -122,17 +124,11 @@ class Cast:
         )
         context.set_default_timeout(PATIENCE_MS)
         context.add_init_script(path=sound.EAR)
-        person = Person(name, handle, email, password, context.new_page(), self.product)
+        session = Visitor(name, self.product.base_url)
+        page = context.new_page()
+        person = Person(name, handle, email, password, page, self.product, self.product.base_url, session)
         self.people.append(person)
         return person
-
-
-def visitor_as(person: Person) -> Visitor:
-    """Return a program with the person's own session, for what the trip takes for granted."""
-    visitor = Visitor(person.name, person.product.base_url)
-    for cookie in person.page.context.cookies(person.product.base_url):
-        visitor.http.cookies.set(cookie["name"], cookie["value"], domain=cookie["domain"], path=cookie["path"])
-    return visitor
 
 
 def slug_in(address: str) -> str:
@@ -142,10 +138,11 @@ def slug_in(address: str) -> str:
     return found.group(1)
 
 
-def _hand_over(visitor: Visitor, person: Person) -> None:
+def _hand_over(person: Person) -> None:
     """Give the browser the session that the program opened."""
-    cookies = [
-        {"name": cookie.name, "value": cookie.value or "", "url": person.product.base_url}
-        for cookie in visitor.http.cookies.jar
-    ]
-    person.page.context.add_cookies(cookies)  # type: ignore[arg-type]  # its TypedDict allows what we leave out
+    person.page.context.add_cookies(
+        [
+            {"name": cookie.name, "value": cookie.value or "", "url": person.product.base_url}
+            for cookie in person.session.http.cookies.jar
+        ]
+    )

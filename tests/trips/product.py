@@ -48,6 +48,25 @@ class Product:
         assert done.returncode == 0, f"manage.py {' '.join(command)} failed:\n{done.stdout}{done.stderr}"
         return done.stdout
 
+    @contextmanager
+    def working(self, *command: str) -> Iterator[None]:
+        """Run a management command that lasts, while the block does."""
+        log = self.company.logs / f"{command[0]}.log"
+        with log.open("ab") as file:
+            process = subprocess.Popen(  # noqa: S603 -- our own commands
+                [PYTHON, "manage.py", *command],
+                cwd=processes.BASE_DIR,
+                env=dict(self.company.environment),
+                stdout=file,
+                stderr=subprocess.STDOUT,
+            )
+            try:
+                yield
+                assert process.poll() is None, f"{command[0]} ended by itself:\n{log.read_text()}"
+            finally:
+                process.terminate()
+                process.wait(COMMAND_SECONDS)
+
     def last_words(self) -> str:
         """Return the last lines of every log."""
         return "\n\n".join(f"{name}:\n{self.company.last_lines(name)}" for name in self.company.members)
