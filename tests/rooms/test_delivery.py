@@ -1,5 +1,6 @@
 """What shows that an evening took place."""
 
+from collections.abc import Sequence
 from datetime import datetime, timedelta
 from typing import Any
 
@@ -18,8 +19,8 @@ pytestmark = pytest.mark.django_db
 
 
 def tell(
-    seat: Seat, at: datetime, *, passed: float, hearing: list[Seat] = [], upstream: list[Seat] = []
-) -> None:  # noqa: B006 -- read only
+    seat: Seat, at: datetime, *, passed: float, hearing: Sequence[Seat] = (), upstream: Sequence[Seat] = ()
+) -> None:
     delivery.heard(
         room_id=seat.room_id,
         hearing=[one.pk for one in hearing],

@@ -62,5 +62,5 @@ def test_what_is_no_sound_is_told_before_the_door(
     media: None, live_server: Any, ada: User, tonight: Event, tmp_path: Path
 ) -> None:
     (tmp_path / "letter.txt").write_text("Dear all")
-    with pytest.raises(CommandError, match="letter.txt cannot be read as sound"):
+    with pytest.raises(CommandError, match=r"letter\.txt cannot be read as sound"):
         play(tmp_path / "letter.txt", tonight, "ada", live_server)
