@@ -193,7 +193,7 @@ TWO_REVIEWERS_ABOVE_MINOR = env.int("TWO_REVIEWERS_ABOVE_MINOR", default=200_000
 
 # Sound.
 ICE_SERVERS = env.list("ICE_SERVERS", default=[])  # what browsers may use; the server itself needs none
-MEDIA_BIND_IP = env.str("MEDIA_BIND_IP", default="127.0.0.1")
+MEDIA_BIND_IP = env.str("MEDIA_BIND_IP", default="")  # empty: every address of the machine
 ROOM_CAPACITY = env.int("ROOM_CAPACITY", default=2_000)
 
 # Words and clocks. Everything is kept in UTC and shown in the event's or the viewer's zone.
