@@ -283,7 +283,7 @@ async def _listen(fan: Visitor, evening: Evening, *, seconds: float) -> Heard:
 
 
 def _is_open(fan: Visitor, evening: Evening) -> bool:
-    return "data-room" in fan.open(evening.room).text
+    return "data-inside" in fan.open(evening.room).text
 
 
 def _knock_at_socket(person: Visitor, evening: Evening) -> int:
