@@ -8,6 +8,7 @@ from typing import Any
 
 from allauth.account.adapter import DefaultAccountAdapter
 from allauth.mfa.adapter import DefaultMFAAdapter
+from allauth.mfa.models import Authenticator
 from cryptography.fernet import Fernet, MultiFernet
 from cryptography.hazmat.primitives.hashes import SHA256
 from cryptography.hazmat.primitives.kdf.hkdf import HKDF
@@ -80,6 +81,10 @@ class MFAAdapter(DefaultMFAAdapter):  # type: ignore[misc]  # the same
 
     def get_public_key_credential_rp_entity(self) -> dict[str, str]:
         return {**super().get_public_key_credential_rp_entity(), "name": NAME}
+
+    def generate_authenticator_name(self, user: AbstractBaseUser, type: Authenticator.Type) -> str:  # noqa: A002 -- allauth's signature
+        count = Authenticator.objects.filter(user_id=user.pk, type=type).count()
+        return _("Passkey %d") % (count + 1) if count else _("Passkey")
 
     def encrypt(self, text: str) -> str:
         return _box().encrypt(text.encode()).decode()

@@ -1,9 +1,13 @@
 """What may be typed about oneself. allauth's forms lose their placeholders: every field has its label."""
 
-from typing import Any, cast
+from typing import Any, ClassVar, cast
 
 from allauth.account import forms as allauth
+from allauth.account.fields import SetPasswordField
 from allauth.core.exceptions import ImmediateHttpResponse
+from allauth.mfa.base import forms as mfa
+from allauth.mfa.totp import forms as totp
+from allauth.mfa.webauthn import forms as webauthn
 from django import forms
 from django.conf import settings
 from django.contrib import messages
@@ -15,11 +19,13 @@ from django.utils.translation import gettext_lazy as _
 from accounts import timezones
 from accounts.models import User
 
+LONG_ENOUGH = _("At least 10 characters, and none of the usual ones. A short sentence is good.")
+
 
 class PlainWords(forms.Form):
     """Words of ours on the fields of allauth's forms."""
 
-    LABELS = {
+    LABELS: ClassVar[dict[str, Any]] = {
         "email": _("E-mail address"),
         "login": _("E-mail address"),
         "code": _("Code"),
@@ -33,6 +39,8 @@ class PlainWords(forms.Form):
         for name, field in self.fields.items():
             field.widget.attrs.pop("placeholder", None)
             field.label = self.LABELS.get(name, field.label)
+            if isinstance(field, SetPasswordField):
+                field.label, field.help_text = _("New password"), LONG_ENOUGH
 
 
 class LoginForm(PlainWords, allauth.LoginForm):  # type: ignore[misc]  # allauth publishes no types
@@ -93,11 +101,11 @@ class ConfirmEmailVerificationCodeForm(PlainWords, allauth.ConfirmEmailVerificat
 
 
 class ChangeEmailForm(PlainWords, allauth.ChangeEmailForm):  # type: ignore[misc]  # the same
-    pass
+    """Another address while the first waits to be confirmed."""
 
 
 class AddEmailForm(PlainWords, allauth.AddEmailForm):  # type: ignore[misc]  # the same
-    pass
+    LABELS = {"email": _("New e-mail address")}
 
 
 class ResetPasswordForm(PlainWords, allauth.ResetPasswordForm):  # type: ignore[misc]  # the same
@@ -118,6 +126,28 @@ class SetPasswordForm(PlainWords, allauth.SetPasswordForm):  # type: ignore[misc
 
 class ReauthenticateForm(PlainWords, allauth.ReauthenticateForm):  # type: ignore[misc]  # the same
     pass
+
+
+class FactorForm(PlainWords, mfa.AuthenticateForm):  # type: ignore[misc]  # the same
+    """A code of an authenticator app, or a recovery code."""
+
+
+class FactorAgainForm(PlainWords, mfa.ReauthenticateForm):  # type: ignore[misc]  # the same
+    pass
+
+
+class ActivateAppForm(PlainWords, totp.ActivateTOTPForm):  # type: ignore[misc]  # the same
+    LABELS = {"code": _("The code that the app shows")}
+
+
+class AddPasskeyForm(PlainWords, webauthn.AddWebAuthnForm):  # type: ignore[misc]  # the same
+    LABELS = {"name": _("Name"), "passwordless": _("Let it sign me in alone")}
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        self.fields["passwordless"].help_text = _(
+            "Then you need neither password nor code. The device asks for your finger, your face or a PIN."
+        )
 
 
 class SettingsForm(forms.ModelForm[User]):
