@@ -93,6 +93,7 @@ def _environment(address: Address, var: Path) -> dict[str, str]:
     own = {
         "DATABASE_URL": embedded.database_url(var),
         "REDIS_URL": embedded.redis_url(var),
+        "MEDIA_BIND_IP": "",
         "EMAIL_URL": "filemail://",
         "HOLDING_DAYS": "0",
         "LOG_LEVEL": "INFO",

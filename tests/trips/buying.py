@@ -1,0 +1,34 @@
+"""At the till: what a buyer does on the event's page and on Stripe's."""
+
+import httpx
+from playwright.sync_api import expect
+
+from tests.trips.evenings import Evening
+from tests.trips.people import Person
+from tests.trips.product import Product
+
+PAYS = "4242 4242 4242 4242"
+DECLINES = "4000 0000 0000 0002"
+ASKS = "4000 0025 0000 3155"
+CONFIRMED = "You are in"
+
+
+def choose_a_seat(buyer: Person, evening: Evening) -> None:
+    """Take what the basket offers, one seat, and go on to Stripe's page."""
+    buyer.open(evening.page)
+    buyer.press("Get tickets")
+
+
+def pay(buyer: Person, *, card: str, button: str) -> None:
+    buyer.page.get_by_label("Card number").fill(card)
+    buyer.press(button)
+
+
+def expect_a_ticket(buyer: Person) -> None:
+    """The order's page says so by itself, without a reload."""
+    expect(buyer.page.get_by_role("heading", name=CONFIRMED, level=1)).to_be_visible()
+
+
+def switch(product: Product, **switches: object) -> None:
+    """Turn switches of the Stripe stand-in."""
+    httpx.post(f"{product.address.stripe_url}/_stand_in/switches", json=switches).raise_for_status()
