@@ -250,19 +250,23 @@ def _the_room_closes(ada: Visitor, evening: Evening, say: Say) -> None:
 def _ada_is_paid(stage: Stage, ada: Visitor, rae: Visitor, evening: Evening, say: Say) -> None:
     manage = ada.open(f"/clubs/{evening.club}/manage/")
     payee = _found(r'"(/payments/payees/[0-9a-f-]+/)"', manage.text, "Ada's club shows no money.")
-    to_stripe = ada.submit(ada.open(payee), "onboard", {}, onward=False)
+    to_stripe = ada.submit(ada.open(payee), "/stripe/", {}, onward=False)
     back = till.onboard(to_stripe.headers["location"], name="Ada")
     ada.open(back)
-    _until(lambda: PAYOUT in ada.open(payee).text, f"€{PAYOUT} never became available.")
-    ada.submit(ada.open(payee), "request", {"amount": PAYOUT})
+    available = f"<dt>Available</dt><dd>€{PAYOUT}</dd>"
+    _until(lambda: available in ada.open(payee).text, f"€{PAYOUT} never became available.")
+    ada.submit(ada.open(payee), "/payout/", {"amount": PAYOUT})
     say(f"€{PAYOUT} became available (€{SEAT_EUROS} less 8 %); Ada asked for a payout.")
     code = stage.company.run(PYTHON, "manage.py", "town", "--code").strip()
     step = rae.sign_in(email="rae@stagedoor.localhost", password=stage.password)
     rae.submit(step, "", {"code": code})
     desk = rae.open("/payments/review/")
     review = _found(r'"(/payments/review/[0-9a-f-]+/)"', desk.text, "Rae's desk is empty.")
-    rae.submit(rae.open(review), "approve", {})
-    _until(lambda: "Paid" in rae.open(review).text, "The payout was approved and never paid.")
+    rae.submit(rae.open(review), "/approve/", {})
+    _until(
+        lambda: bool(re.search(r">\s*Paid\s*<", rae.open(review).text)),
+        "The payout was approved and never paid.",
+    )
     say(f"Rae, with her second factor, approved it; Stripe took the transfer: €{PAYOUT} are paid.")
 
 

@@ -41,17 +41,22 @@ class Visitor:
     ) -> httpx.Response:
         """Send the form of `page` whose action holds `action`, with `values` laid over what it holds.
 
-        `onward` follows where the answer leads; without it the redirect itself is returned.
+        Of several, it is the one that has most of their fields. `onward` follows where the answer leads; without
+        it the redirect itself is returned.
         Raise Surprised when there is no such form.
         """
-        for form in document_fromstring(page.text).forms:
-            target = str(form.action or page.url)
-            if form.method == "POST" and action in target and ("logout" in target) == ("logout" in action):
-                fields = {name: str(value) for name, value in form.form_values()} | dict(values)
-                headers = {"Referer": str(page.url)}
-                address = page.url.join(target)
-                return self.http.post(address, data=fields, headers=headers, follow_redirects=onward)
-        raise Surprised(f"{page.url.path} shows {self.name} no form for {action or 'anything'}.")
+        forms = [
+            form
+            for form in document_fromstring(page.text).forms
+            if form.method == "POST" and action in str(form.action or page.url)
+        ]
+        if not forms:
+            raise Surprised(f"{page.url.path} shows {self.name} no form for {action or 'anything'}.")
+        form = max(forms, key=lambda one: len({*values} & {*one.fields.keys()}))
+        fields = {name: str(value) for name, value in form.form_values()} | dict(values)
+        address = page.url.join(str(form.action or page.url))
+        headers = {"Referer": str(page.url)}
+        return self.http.post(address, data=fields, headers=headers, follow_redirects=onward)
 
     def send_json(self, address: str, body: dict[str, object]) -> httpx.Response:
         """Post as the page's script would."""
