@@ -5,7 +5,7 @@ from datetime import datetime, timedelta
 from uuid import UUID, uuid4
 
 import pytest
-from pytest_django.fixtures import SettingsWrapper
+from pytest_django.fixtures import Settings
 
 from accounts.models import Letter, User
 from clubs.models import Club
@@ -310,7 +310,7 @@ def test_the_sweep_finds_a_payment_that_no_webhook_told(
 
 
 def test_while_stripe_is_silent_nothing_is_let_go(
-    stand_in: StandIn, ben: User, seat: TicketType, at: datetime, settings: SettingsWrapper
+    stand_in: StandIn, ben: User, seat: TicketType, at: datetime, settings: Settings
 ) -> None:
     order = box_office.hold(ben, seat, at=at)
     sales.start_checkout(order=order, at=at)
