@@ -47,6 +47,7 @@ async def work(*, stop: asyncio.Event) -> None:
     for part in parts:
         part.cancel()
     await asyncio.gather(*parts, return_exceptions=True)
+    await database_sync_to_async(_nothing)()  # waits its turn behind what the database thread had begun
     log.info("stagehand_ended")
 
 
@@ -103,6 +104,10 @@ async def _make_round() -> None:
     took = time.monotonic() - started
     if took > ROUND_SECONDS / 2:
         log.warning("slow_round", seconds=round(took, 1))
+
+
+def _nothing() -> None:
+    return
 
 
 async def _for_ever(do: Callable[[], Awaitable[None]], *, seconds: float) -> None:

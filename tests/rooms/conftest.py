@@ -1,9 +1,12 @@
 """A room on the evening itself: Ada hosts it, Ben has a ticket, Max has none."""
 
-from collections.abc import Iterator
+from collections.abc import AsyncIterator, Iterator
 from datetime import datetime, timedelta
 
 import pytest
+import pytest_asyncio
+from asgiref.sync import sync_to_async
+from django.db import connections
 
 from accounts.models import User
 from rooms.models import Seat
@@ -34,6 +37,13 @@ def adas_seat(ada: User, tonight: Event, at: datetime) -> Seat:
 def bens_seat(ben: User, bens_ticket: Ticket, adas_seat: Seat, tonight: Event, at: datetime) -> Seat:
     """Return the seat of Ben, who has come in and listens."""
     return people.sit(ben, tonight, at)
+
+
+@pytest_asyncio.fixture
+async def nothing_left_open() -> AsyncIterator[None]:
+    """Close the database connection of the thread in which asynchronous tests ask it."""
+    yield
+    await sync_to_async(connections.close_all)()
 
 
 @pytest.fixture(scope="session")

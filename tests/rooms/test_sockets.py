@@ -21,7 +21,11 @@ from tests.rooms.sockets import Page, inside, opened
 from ticketing import aftersales
 from ticketing.models import Event, Ticket
 
-pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.asyncio]
+pytestmark = [
+    pytest.mark.django_db(transaction=True),
+    pytest.mark.asyncio,
+    pytest.mark.usefixtures("nothing_left_open"),
+]
 
 
 @pytest_asyncio.fixture

@@ -15,7 +15,11 @@ from rooms.protocol import Close
 from tests.rooms.sockets import inside
 from ticketing.models import Event, Ticket
 
-pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.asyncio]
+pytestmark = [
+    pytest.mark.django_db(transaction=True),
+    pytest.mark.asyncio,
+    pytest.mark.usefixtures("nothing_left_open"),
+]
 
 
 async def working(redis_url: str, do: Callable[["Redis"], Awaitable[None]]) -> None:
@@ -23,7 +27,7 @@ async def working(redis_url: str, do: Callable[["Redis"], Awaitable[None]]) -> N
     stop = asyncio.Event()
     work = asyncio.create_task(stagehand.work(stop=stop))
     try:
-        async with Redis.from_url(redis_url) as redis, asyncio.timeout(10):
+        async with Redis.from_url(redis_url) as redis, asyncio.timeout(30):
             while (await redis.pubsub_numsub(stagehand.EVENTS))[0][1] == 0:  # noqa: ASYNC110 -- Redis tells nobody
                 await asyncio.sleep(0.02)
             await do(redis)

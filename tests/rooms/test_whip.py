@@ -22,7 +22,11 @@ from tests.rooms.media.ground import listening_offer
 from ticketing import aftersales
 from ticketing.models import Event, Ticket
 
-pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.asyncio]
+pytestmark = [
+    pytest.mark.django_db(transaction=True),
+    pytest.mark.asyncio,
+    pytest.mark.usefixtures("nothing_left_open"),
+]
 
 issue = database_sync_to_async(grants.issue)
 on_the_row = database_sync_to_async
