@@ -2,12 +2,16 @@
 
 import threading
 from collections.abc import Callable, Sequence
-from typing import TypeVar
+from contextlib import suppress
+from types import ModuleType
+from typing import Any, TypeVar
 
+import pytest
 from django.db import connection
 
 Answer = TypeVar("Answer")
 PATIENCE_SECONDS = 60.0
+MOMENT_SECONDS = 3.0
 
 
 def together(*acts: Callable[[], Answer]) -> list[Answer | Exception]:
@@ -31,6 +35,21 @@ def together(*acts: Callable[[], Answer]) -> list[Answer | Exception]:
     for thread in threads:
         thread.join(PATIENCE_SECONDS)
     return answers
+
+
+def meet(monkeypatch: pytest.MonkeyPatch, module: ModuleType, name: str, *, count: int = 2) -> None:
+    """Make everybody who calls this function wait there for the others, so that the race is sure to happen.
+
+    Where a lock lets one after another pass, the others do not come, and who waits goes on after a moment.
+    """
+    function, place = getattr(module, name), threading.Barrier(count)
+
+    def waiting(*args: Any, **kwargs: Any) -> Any:
+        with suppress(threading.BrokenBarrierError):
+            place.wait(MOMENT_SECONDS)
+        return function(*args, **kwargs)
+
+    monkeypatch.setattr(module, name, waiting)
 
 
 def kinds(answers: Sequence[object]) -> list[str]:

@@ -1,6 +1,8 @@
 """The books: one door, nothing changes, and what leaves one pot comes into another."""
 
+from collections.abc import Callable
 from datetime import datetime
+from typing import TYPE_CHECKING
 
 import pytest
 from django.db import Error, transaction
@@ -9,9 +11,12 @@ from hypothesis import strategies as st
 
 from payments import ledger, statement
 from payments.ledger import AlreadyPosted
-from payments.models import LedgerAccount, Payee, Transfer
+from payments.models import Charge, LedgerAccount, Payee, Transfer
 from payments.money import CurrencyMismatch, Money
 from tests import factories
+
+if TYPE_CHECKING:
+    from pytest_django import DjangoAssertNumQueries
 
 pytestmark = [
     pytest.mark.django_db,
@@ -125,7 +130,9 @@ def test_whatever_is_posted_nothing_is_made_or_lost(moves: list[tuple[int, int, 
 
 
 @pytest.mark.parametrize("count", [1, 3])
-def test_balances_cost_the_same_for_any_number(payee: Payee, count: int, django_assert_num_queries) -> None:  # type: ignore[no-untyped-def]
+def test_balances_cost_the_same_for_any_number(
+    payee: Payee, count: int, django_assert_num_queries: "DjangoAssertNumQueries"
+) -> None:
     kinds = [Kind.PENDING, Kind.AVAILABLE, Kind.RESERVE][:count]
     accounts = [ledger.account(kind=kind, currency="EUR", payee=payee) for kind in kinds]
     with django_assert_num_queries(2):
@@ -133,8 +140,8 @@ def test_balances_cost_the_same_for_any_number(payee: Payee, count: int, django_
 
 
 @pytest.mark.parametrize("count", [1, 3])
-def test_a_statement_costs_the_same_for_any_number_of_lines(  # type: ignore[no-untyped-def]
-    payee: Payee, sold, count: int, django_assert_num_queries
+def test_a_statement_costs_the_same_for_any_number_of_lines(
+    payee: Payee, sold: Callable[..., Charge], count: int, django_assert_num_queries: "DjangoAssertNumQueries"
 ) -> None:
     for _ in range(count):
         sold()

@@ -139,7 +139,7 @@ def test_the_database_itself_refuses_the_requester(asked: Payout, ada: User, at:
 
 def test_a_large_amount_takes_two_people(
     payee: Payee, sold: Sold, ada: User, rae: User, max: User, at: datetime
-) -> None:  # noqa: A002 -- his name
+) -> None:
     sold(300_000, released=True)
     payout = ask(payee, 200_001, ada, at)
     payouts.approve(payout=payout, by=rae, at=at)
@@ -156,7 +156,7 @@ def test_a_yes_counts_only_for_the_account_it_was_given_for(
     ada: User,
     rae: User,
     max: User,
-    at: datetime,  # noqa: A002 -- his name
+    at: datetime,
 ) -> None:
     sold(300_000, released=True)
     payout = ask(payee, 200_001, ada, at)

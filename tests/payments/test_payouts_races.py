@@ -5,16 +5,20 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from accounts import audit
 from accounts.models import User
-from payments import books, payouts, refunds, summary
-from payments.models import Payee, Payout, Transfer
+from payments import books, payouts, refunds, stripe_gateway, summary
+from payments.models import Payee, Payout
 from payments.money import Money
 from payments.states import move
 from payments.stripe_records import TransferState
+from tests import factories
 from tests.payments import parcels
-from tests.payments.races import kinds, together
+from tests.payments.races import kinds, meet, together
 
 if TYPE_CHECKING:
+    from pytest_django.fixtures import SettingsWrapper
+
     from payments.sandbox.serve import StandIn
 
 pytestmark = pytest.mark.django_db(transaction=True)
@@ -25,72 +29,90 @@ def requested(payee: Payee, ben: User, ada: User, at: datetime, *, minor: int = 
     return payouts.request(payee=payee, amount=Money(minor, "EUR"), by=ada, at=at)
 
 
+@pytest.fixture
+def asked(payee: Payee, ben: User, ada: User, at: datetime) -> Payout:
+    return requested(payee, ben, ada, at)
+
+
+@pytest.fixture
+def reviewers(rae: User) -> list[User]:
+    return [rae, factories.UserFactory.create(handle="rob", is_finance=True)]
+
+
 def again(payout: Payout) -> Payout:
     return Payout.objects.select_related("payee").get(pk=payout.pk)
 
 
 def test_two_reviewers_decide_one_payout_once(
-    payee: Payee, ben: User, ada: User, rae: User, max: User, at: datetime
-) -> None:  # noqa: A002 -- his name
-    """Seen failing without the payout's lock in _under_review(): a yes is written for a payout that is decided."""
-    payout = requested(payee, ben, ada, at)
+    asked: Payout, reviewers: list[User], at: datetime, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    # Seen failing without the lock in _under_review() and the condition in move(): both approve it.
+    meet(monkeypatch, payouts, "needs_two")
     answers = together(
-        lambda: payouts.approve(payout=again(payout), by=rae, at=at),
-        lambda: payouts.approve(payout=again(payout), by=max, at=at),
+        lambda: payouts.approve(payout=again(asked), by=reviewers[0], at=at),
+        lambda: payouts.approve(payout=again(asked), by=reviewers[1], at=at),
     )
     assert kinds(answers) == ["Payout", "WrongState"]
-    assert payout.approvals.count() == 1
+    assert asked.approvals.count() == 1
 
 
 def test_one_approves_while_the_other_rejects(
-    payee: Payee, ben: User, ada: User, rae: User, max: User, at: datetime
-) -> None:  # noqa: A002 -- his name
-    """Seen failing with `.status =` and save() in place of move(): it is approved, and its money is back as well."""
-    payout = requested(payee, ben, ada, at)
+    asked: Payout, reviewers: list[User], at: datetime, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    # Seen failing without the lock in _under_review() and the condition in move(): paid though rejected.
+    meet(monkeypatch, audit, "record")
     together(
-        lambda: payouts.approve(payout=again(payout), by=rae, at=at),
-        lambda: payouts.reject(payout=again(payout), by=max, reason="no", at=at),
+        lambda: payouts.approve(payout=again(asked), by=reviewers[0], at=at),
+        lambda: payouts.reject(payout=again(asked), by=reviewers[1], reason="no", at=at),
     )
-    payout.refresh_from_db()
+    asked.refresh_from_db()
     # Rejecting what was approved a moment ago is allowed; approving what was rejected is not.
-    assert payout.status == "rejected"
-    assert summary.of(payee).reserved.minor == 0
+    assert asked.status == "rejected"
+    assert summary.of(asked.payee).reserved.minor == 0
 
 
 def test_two_who_must_both_say_yes_say_it_at_once(
-    payee: Payee, ben: User, ada: User, rae: User, max: User, at: datetime
-) -> None:  # noqa: A002 -- his name
-    """Seen failing without the payout's lock in _under_review(): each counts only their own yes, and it hangs."""
-    payout = requested(payee, ben, ada, at, minor=300_000)
+    asked: Payout,
+    reviewers: list[User],
+    at: datetime,
+    monkeypatch: pytest.MonkeyPatch,
+    settings: "SettingsWrapper",
+) -> None:
+    # Seen failing without the lock in _under_review(): each counts only their own yes, and it waits for ever.
+    settings.TWO_REVIEWERS_ABOVE_MINOR = 999
+    meet(monkeypatch, payouts, "needs_two")
     together(
-        lambda: payouts.approve(payout=again(payout), by=rae, at=at),
-        lambda: payouts.approve(payout=again(payout), by=max, at=at),
+        lambda: payouts.approve(payout=again(asked), by=reviewers[0], at=at),
+        lambda: payouts.approve(payout=again(asked), by=reviewers[1], at=at),
     )
-    payout.refresh_from_db()
-    assert (payout.status, payout.approvals.count()) == ("approved", 2)
+    asked.refresh_from_db()
+    assert (asked.status, asked.approvals.count()) == ("approved", 2)
 
 
 def test_two_workers_send_one_payout_once(
-    stand_in: "StandIn", paid_payee: Payee, ben: User, ada: User, rae: User, at: datetime
+    stand_in: "StandIn", asked: Payout, rae: User, at: datetime, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Seen failing without the conditional UPDATE in move(): both ask Stripe, and only its key protects us."""
-    payout = payouts.approve(payout=requested(paid_payee, ben, ada, at), by=rae, at=at)
-    stand_in.switches.turn({"api_latency_seconds": 0.2})
+    # Seen failing without the condition in move(): both ask Stripe, and only the key protects the money.
+    payouts.approve(payout=asked, by=rae, at=at)
+    asked_of_stripe = []
+
+    def create(*, destination: str, amount: Money, reference: str, key: str) -> TransferState:
+        asked_of_stripe.append(key)
+        return TransferState("tr_1", destination, amount, reference)
+
+    monkeypatch.setattr(stripe_gateway, "create_transfer", create)
+    meet(monkeypatch, payouts, "_begin")
     together(
-        lambda: payouts.send(payout=again(payout), at=at), lambda: payouts.send(payout=again(payout), at=at)
+        lambda: payouts.send(payout=again(asked), at=at), lambda: payouts.send(payout=again(asked), at=at)
     )
-    payout.refresh_from_db()
-    assert (payout.status, payout.attempts) == ("failed", 1)  # the stand-in holds no money for this sale
-    assert list(Transfer.objects.filter(reference=payout.cause).values_list("reason", flat=True)) == [
-        "payout-reserved",
-        "payout-returned",
-    ]
+    assert asked_of_stripe == [f"payout-{asked.pk}"]
+    assert again(asked).status == "paid"
 
 
 def test_the_answer_and_the_event_confirm_it_once(
     stand_in: "StandIn", paid_payee: Payee, ben: User, ada: User, rae: User, at: datetime
 ) -> None:
-    """Seen failing without the conditional UPDATE in move(): two letters, though the books hold by themselves."""
+    # Seen failing without the conditional UPDATE in move(): two letters, though the books hold by themselves.
     transfer = TransferState("tr_1", paid_payee.stripe_account_id, Money(1000, "EUR"), "payout-x")
     payout = payouts.approve(payout=requested(paid_payee, ben, ada, at), by=rae, at=at)
     move(payout, Payout.Status.SENDING, asked_stripe_at=at)
@@ -103,7 +125,7 @@ def test_the_answer_and_the_event_confirm_it_once(
 def test_parallel_requests_never_ask_for_more_than_there_is(
     payee: Payee, ben: User, ada: User, at: datetime
 ) -> None:
-    """Seen failing without the payee's lock in request(): every request finds the whole balance."""
+    # Seen failing without the payee's lock in request(): every request finds the whole balance.
     parcels.sold(payee, ben, 1000, at=at, released=True)  # 920 available
 
     def request() -> Payout:
@@ -116,7 +138,7 @@ def test_parallel_requests_never_ask_for_more_than_there_is(
 
 
 def test_a_refund_and_a_release_at_once_leave_nothing_behind(payee: Payee, ben: User, at: datetime) -> None:
-    """Seen failing without the charge's lock in release(): it releases what was just given back."""
+    # Seen failing without the charge's lock in release(): it releases what was just given back.
     charge = parcels.sold(payee, ben, 1000, at=at)
     together(
         lambda: payouts.release(charge=charge, at=at),

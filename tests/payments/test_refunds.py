@@ -5,17 +5,17 @@ from datetime import datetime, timedelta
 from typing import TYPE_CHECKING
 
 import pytest
+from django.db import transaction
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from accounts.models import AuditEntry, User
-from django.db import transaction
 from payments import books, payouts, refunds, summary
 from payments.models import Charge, Payee, Refund, Transfer
 from payments.money import Money
 from payments.refunds import ChargeDisputed, NothingLeftToRefund
 from tests.payments import parcels
-from tests.payments.races import kinds, together
+from tests.payments.races import kinds, meet, together
 
 if TYPE_CHECKING:
     from payments.sandbox.serve import StandIn
@@ -210,7 +210,7 @@ def test_a_disputed_charge_is_not_refunded(
 
 @pytest.mark.django_db(transaction=True)
 def test_two_people_refunding_at_once_give_it_back_once(payee: Payee, ben: User, at: datetime) -> None:
-    """Seen failing without the charge's lock in ask(): both refunds are made."""
+    # Seen failing without the charge's lock in ask(): both refunds are made.
     charge = parcels.sold(payee, ben, 1200, at=at)
     answers = together(lambda: ask(charge, at=at), lambda: ask(charge, at=at))
     assert kinds(answers) == ["NothingLeftToRefund", "Refund"]
@@ -218,11 +218,12 @@ def test_two_people_refunding_at_once_give_it_back_once(payee: Payee, ben: User,
 
 @pytest.mark.django_db(transaction=True)
 def test_debts_that_come_together_are_noticed_together(
-    payee: Payee, ben: User, ada: User, at: datetime
+    payee: Payee, ben: User, ada: User, at: datetime, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Seen failing without the payee's lock: each refund sees enough for itself, and nobody sees the debt."""
+    # Seen failing without the payee's lock: each refund sees enough for itself, and nobody sees the debt.
     bought = [parcels.sold(payee, ben, 1000, at=at, released=True) for _ in range(2)]
     payouts.request(payee=payee, amount=Money(900, "EUR"), by=ada, at=at)
+    meet(monkeypatch, summary, "of")
     together(*(lambda charge=charge: ask(charge, at=at) for charge in bought))  # type: ignore[misc]
     payee.refresh_from_db()
     assert (summary.of(payee).available.minor, payee.below_zero_since) == (-900, at)

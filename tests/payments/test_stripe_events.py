@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 import stripe
-from django.conf import settings
+from django.conf import settings as django_settings
 from django.test import Client
 
 from payments import answers, books, reconcile, stripe_events
@@ -18,6 +18,8 @@ from tests.payments import parcels
 from tests.payments.races import together
 
 if TYPE_CHECKING:
+    from pytest_django.fixtures import SettingsWrapper
+
     from payments.sandbox.serve import StandIn
 
 CheckedOut = Callable[..., Charge]
@@ -46,7 +48,7 @@ def signed(**event: object) -> tuple[bytes, str]:
         "data": {"object": {"id": "cs_1", "object": "checkout.session"}},
     }
     payload = json.dumps(body | event)
-    secret = settings.STRIPE_WEBHOOK_SECRETS[0]
+    secret = django_settings.STRIPE_WEBHOOK_SECRETS[0]
     header = stripe.WebhookSignature.generate_signature_header(payload, secret)
     return payload.encode(), header
 
@@ -84,7 +86,9 @@ def test_a_forged_body_under_a_true_signature_is_refused(at: datetime) -> None:
         receive((payload.replace(b"evt_1", b"evt_2"), signature), at)
 
 
-def test_either_of_two_secrets_will_do_while_they_are_changed(settings, at: datetime) -> None:  # type: ignore[no-untyped-def]
+def test_either_of_two_secrets_will_do_while_they_are_changed(
+    settings: "SettingsWrapper", at: datetime
+) -> None:
     letter = signed()
     settings.STRIPE_WEBHOOK_SECRETS = ["whsec_new", *settings.STRIPE_WEBHOOK_SECRETS]
     assert receive(letter, at).stripe_id == "evt_1"
@@ -132,14 +136,14 @@ def test_a_paid_checkout_is_settled_with_its_fee(
     deliver()
     charge.refresh_from_db()
     assert (charge.status, charge.stripe_fee_minor) == ("paid", 43)
-    assert parcels.LETTERS == [charge.reference]
+    assert [charge.reference] == parcels.LETTERS
     assert books.check(ask_stripe=True) == []
 
 
 def test_what_another_product_sells_on_the_same_account_is_left_alone(
     stand_in: "StandIn", deliver: Callable[[], int], at: datetime
 ) -> None:
-    client = stripe.StripeClient(settings.STRIPE_SECRET_KEY, base_addresses={"api": stand_in.base_url})
+    client = stripe.StripeClient(django_settings.STRIPE_SECRET_KEY, base_addresses={"api": stand_in.base_url})
     price = {"currency": "eur", "unit_amount": 900, "product_data": {"name": "A book"}}
     session = client.v1.checkout.sessions.create(
         {
@@ -185,7 +189,7 @@ def test_an_answer_that_fails_leaves_nothing_behind_and_is_tried_again(
     charge.refresh_from_db()
     event.refresh_from_db()
     assert (charge.status, event.status, event.last_error) == ("paid", "handled", "")
-    assert parcels.LETTERS == [charge.reference]
+    assert [charge.reference] == parcels.LETTERS
 
 
 def test_one_event_that_fails_does_not_stop_the_others(
@@ -250,7 +254,7 @@ def test_in_whatever_order_and_number_they_come_the_end_is_the_same(
 def test_the_same_webhook_three_times_in_parallel_settles_once(
     stand_in: "StandIn", checked_out: CheckedOut
 ) -> None:
-    """Seen failing without the row's lock in handle() and the conditional UPDATE in move(): three letters."""
+    # Seen failing without the row's lock in handle() and the conditional UPDATE in move(): three letters.
     charge = checked_out()
     stand_in.switches.turn({"deliver_webhooks": False})
     stand_in.pay(charge.checkout_id or "")
