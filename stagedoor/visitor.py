@@ -39,10 +39,10 @@ class Visitor:
     def submit(
         self, page: httpx.Response, action: str, values: Mapping[str, str], *, onward: bool = True
     ) -> httpx.Response:
-        """Send the form of `page` whose action holds `action`, with `values` laid over what it holds.
+        """Send the form of `page` whose action holds `action`, with `values` over what it holds.
 
-        Of several, it is the one that has most of their fields. `onward` follows where the answer leads; without
-        it the redirect itself is returned.
+        Of several, it is the one that has most of their fields. `onward` follows where the answer leads;
+        without it the redirect itself is returned.
         Raise Surprised when there is no such form.
         """
         forms = [

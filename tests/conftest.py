@@ -40,11 +40,10 @@ os.environ.update(
 
 django.setup()
 
-from tests import factories  # noqa: E402 -- app-ready: the lines above come first
-
 from accounts.models import User  # noqa: E402 -- the same
 from clubs.models import Club  # noqa: E402 -- the same
 from stagedoor import embedded  # noqa: E402 -- the same
+from tests import factories  # noqa: E402 -- app-ready: the lines above come first
 from ticketing.models import Event  # noqa: E402 -- the same
 
 
