@@ -20,7 +20,7 @@ from accounts.models import User
 from clubs import founding, memberships, officers
 from clubs.forms import FoundingForm
 from clubs.models import Club, Membership, Officer, Plan
-from payments.stripe_gateway import StripeUnavailable
+from payments.stripe_gateway import StripeRefused, StripeUnavailable
 
 CLUBS_A_PAGE = 24
 MOST_SHOWN = 12
@@ -46,7 +46,7 @@ def mine(request: HttpRequest) -> HttpResponse:
     user = cast("User", request.user)
     offices = Officer.objects.filter(user=user).select_related("club").order_by("club__name")
     tasks = [{"office": office, "powers": officers.POWERS[office.role]} for office in offices]
-    belongs = user.memberships.running().select_related("club", "plan").order_by("club__name")
+    belongs = user.memberships.shown(now()).select_related("club", "plan").order_by("club__name")
     return render(request, "clubs/mine.html", {"tasks": tasks, "memberships": belongs})
 
 
@@ -86,10 +86,13 @@ def club(request: HttpRequest, slug: str) -> HttpResponse:
 @require_POST
 def join(request: HttpRequest, slug: str) -> HttpResponse:
     """Lead to the checkout of the club's plan."""
-    plan = get_object_or_404(Plan, club__slug=slug, is_open=True)
+    club = get_object_or_404(Club, slug=slug)
+    user = cast("User", request.user)
+    begun = memberships.current(user, club)  # whoever comes back pays what they saw, whatever is offered now
+    plan = begun.plan if begun else get_object_or_404(Plan, club=club, is_open=True)
     page = reverse("clubs:membership", args=[slug])
     try:
-        membership = memberships.join(plan=plan, member=cast("User", request.user), at=now())
+        membership = memberships.join(plan=plan, member=user, at=now())
         address = memberships.start_checkout(
             membership=membership,
             success_url=links.absolute(f"{page}?asked=0"),
@@ -173,6 +176,8 @@ def _change_membership(request: HttpRequest, slug: str, change: Change, done: st
         change(membership=current, by=user, at=now())
     except memberships.NotRunning:
         messages.error(request, _("This membership is not paid yet."))
+    except StripeRefused:
+        messages.error(request, _("It has ended already. You may join again on the club's page."))
     except StripeUnavailable:
         messages.error(request, _("Our payment partner does not answer. Please try again in a few minutes."))
     else:

@@ -14,6 +14,7 @@ from payments.money import Money
 # Stripe draws up an invoice when the month is over and collects it an hour or more later. Nobody is shut out
 # meanwhile, unless they cancelled.
 RENEWAL_GRACE = timedelta(days=1)
+FORGOTTEN_AFTER = timedelta(days=1)
 
 
 class Plan(models.Model):
@@ -43,11 +44,15 @@ class Plan(models.Model):
 
 class MembershipQuerySet(models.QuerySet["Membership"]):
     def running(self) -> Self:
-        """Memberships that wait for their first payment, or were paid and are not over."""
+        """Return memberships that wait for their first payment, or were paid and are not over."""
         return self.filter(status__in=[Membership.Status.ASKED, Membership.Status.ACTIVE])
 
+    def shown(self, at: datetime) -> Self:
+        """Return the running ones, without those whose checkout was left behind a day ago."""
+        return self.running().exclude(status=Membership.Status.ASKED, created_at__lt=at - FORGOTTEN_AFTER)
+
     def holding(self, at: datetime) -> Self:
-        """Memberships that make somebody a member at this moment."""
+        """Return memberships that make somebody a member at this moment."""
         paid = Q(paid_until__gt=at) | Q(ends_at_period_end=False, paid_until__gt=at - RENEWAL_GRACE)
         return self.filter(paid, status=Membership.Status.ACTIVE)
 

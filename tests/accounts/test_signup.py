@@ -49,6 +49,13 @@ def test_a_newcomer_may_choose_a_password_and_sign_in_with_it(client: Client) ->
     assert is_signed_in(client)
 
 
+def test_a_newcomer_lands_where_they_were_going(client: Client) -> None:
+    typed = {"email": "nia@example.com", "username": "nia", "next": "/clubs/new/"}
+    client.post("/account/signup/", typed)
+    response = client.post("/account/confirm-email/", {"code": code_in(newest_to("nia@example.com"))})
+    assert response.headers["Location"] == "/clubs/new/"
+
+
 def test_a_wrong_code_confirms_nothing(client: Client) -> None:
     sign_up(client)
     client.post("/account/confirm-email/", {"code": "WRONG1"})

@@ -3,7 +3,7 @@
 import re
 from collections.abc import Callable
 from contextlib import AbstractContextManager
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Any
 
 import pytest
@@ -13,6 +13,7 @@ from accounts.models import User
 from clubs import memberships, officers
 from clubs.models import Club, Membership, Officer, Plan
 from payments import evidence, permissions
+from payments.sandbox.serve import StandIn
 from tests.factories import ClubFactory, MembershipFactory, OfficerFactory, PlanFactory
 
 pytestmark = pytest.mark.django_db
@@ -211,6 +212,32 @@ def test_a_membership_that_waits_asks_again_and_stops_at_last(
     Membership.objects.update(status="active", paid_until=at)
     answer = client.get(f"{page}?asked=3", headers={"hx-request": "true"}).content.decode()
     assert ("<html" in answer, "hx-get" in answer, "End the membership" in answer) == (False, False, True)
+
+
+def test_whoever_comes_back_pays_what_they_saw(
+    client: Client, club: Club, ada: User, ben: User, at: datetime, stand_in: StandIn
+) -> None:
+    plan = PlanFactory.create(club=club, price_minor=500)
+    memberships.join(plan=plan, member=ben, at=at)
+    memberships.close_plan(plan=plan, by=ada, at=at)
+    client.force_login(ben)
+    assert client.post("/clubs/night-voices/join/").headers["Location"].startswith(stand_in.base_url)
+    assert Membership.objects.get().plan == plan
+
+
+def test_a_checkout_left_behind_is_not_shown_for_ever(
+    client: Client, club: Club, ben: User, at: datetime
+) -> None:
+    memberships.join(plan=PlanFactory.create(club=club), member=ben, at=at)
+    client.force_login(ben)
+    assert "You belong to" in client.get("/clubs/mine/").content.decode()
+    Membership.objects.update(created_at=at - timedelta(days=2))
+    assert "You belong to" not in client.get("/clubs/mine/").content.decode()
+
+
+def test_nobody_joins_a_club_without_a_plan(client: Client, club: Club, ben: User) -> None:
+    client.force_login(ben)
+    assert client.post("/clubs/night-voices/join/").status_code == 404
 
 
 def test_somebody_without_membership_is_led_to_the_club(client: Client, club: Club, ben: User) -> None:
