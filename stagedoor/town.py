@@ -32,6 +32,7 @@ TOTP_OF_RAE = "totp-of-rae"
 GUESTS = [
     "Amara", "Bruno", "Chiara", "Dmitri", "Elif", "Farah", "Goran", "Hanne", "Idris", "Jonas", "Kim", "Lena",
 ]  # fmt: skip
+KITCHEN = "The Kitchen Table"
 MUSIC = "Slow radio for night owls"
 
 
@@ -81,7 +82,7 @@ def tonight(*, at: datetime) -> Event:
     if latest is not None:
         return latest
     noor = User.objects.get(handle="noor")
-    kitchen = Club.objects.get(officers__user=noor)
+    kitchen = Club.objects.get(name=KITCHEN)
     return _put_on(kitchen, noor, MUSIC, days=0, minutes=600, price=0, at=at)
 
 
@@ -135,7 +136,7 @@ def _found_clubs(people: dict[str, User], at: datetime) -> tuple[Club, Club]:
         at=at,
     )
     kitchen = founding.found(
-        name="The Kitchen Table",
+        name=KITCHEN,
         tagline="Musicians talk while the soup is on.",
         description="Noor asks, her guests play and answer. Come for the music, stay for the recipes.",
         currency="GBP",
