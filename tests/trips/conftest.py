@@ -1,7 +1,7 @@
 """The main trips, end to end: the real product, real browsers, a person in each. Nothing here is skipped."""
 
 import shutil
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Generator, Iterator
 from pathlib import Path
 
 import pytest
@@ -14,7 +14,6 @@ from tests.trips.people import Cast
 from tests.trips.product import Product
 
 CHROMIUM = "/usr/bin/chromium"
-ADA_HZ, FAN_HZ = 440.0, 620.0
 PICTURES = BASE_DIR / "var" / "trips"
 FLAGS = [
     "--no-sandbox",
@@ -50,13 +49,17 @@ def product() -> Iterator[Product]:
 def driver() -> Iterator[Playwright]:
     """Drive browsers for one file: while its loop runs, no other test in this thread may have one."""
     if shutil.which(CHROMIUM) is None:
-        pytest.fail("The trips need Debian's Chromium. Install it: apt install chromium. `make test` does it.")
+        pytest.fail(
+            "The trips need Debian's Chromium. Install it: apt install chromium. `make test` does it."
+        )
     with sync_playwright() as driver:
         yield driver
 
 
 @pytest.fixture(scope="module")
-def browser(driver: Playwright, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Callable[[str], Browser]]:
+def browser(
+    driver: Playwright, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[Callable[[str], Browser]]:
     """Return a function that gives the browser with this microphone: ada, fan, or refused."""
     running: dict[str, Browser] = {}
     folder = tmp_path_factory.mktemp("microphones")
@@ -76,7 +79,9 @@ def browser(driver: Playwright, tmp_path_factory: pytest.TempPathFactory) -> Ite
 def _microphone_flags(microphone: str, folder: Path) -> list[str]:
     if microphone == "refused":
         return ["--use-fake-ui-for-media-stream=deny"]
-    path = sound.write_microphone(folder / f"{microphone}.wav", hz=ADA_HZ if microphone == "ada" else FAN_HZ)
+    path = sound.write_microphone(
+        folder / f"{microphone}.wav", hz=sound.ADA_HZ if microphone == "ada" else sound.FAN_HZ
+    )
     return ["--use-fake-ui-for-media-stream", f"--use-file-for-fake-audio-capture={path}"]
 
 
@@ -88,7 +93,7 @@ def cast(product: Product, browser: Callable[[str], Browser]) -> Iterator[Cast]:
 
 
 @pytest.hookimpl(wrapper=True)
-def pytest_runtest_makereport(item: pytest.Item) -> Iterator[pytest.TestReport]:
+def pytest_runtest_makereport(item: pytest.Item) -> Generator[None, pytest.TestReport, pytest.TestReport]:
     """After a failure, keep what everybody saw, and what the processes said."""
     report = yield
     if report.when == "call" and report.failed and isinstance(item, pytest.Function):

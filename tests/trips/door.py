@@ -42,7 +42,7 @@ async ({ room, token }) => {
 
 def refused_everywhere(person: Person, evening: Evening) -> Answers:
     """Try the page, the seat, the socket, WHEP and WHIP; return what each answered."""
-    status = person.open(evening.room)
+    status = person.knock(evening.room)
     words = person.page.locator("[data-curtain] h2").inner_text()
     cookies = person.page.context.cookies(person.base_url)
     token = next(cookie["value"] for cookie in cookies if cookie["name"] == "csrftoken")

@@ -1,12 +1,12 @@
 """People at their browsers, and the few things every one of them does."""
 
+import itertools
 import re
-import secrets
 from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 from urllib.parse import urlsplit
 
-from playwright.sync_api import Browser, Page, expect
+from playwright.sync_api import Browser, Page, ViewportSize, expect
 
 from stagedoor.visitor import CODE, Visitor
 from tests.trips import sound
@@ -14,9 +14,10 @@ from tests.trips.product import Product
 
 PATIENCE_MS = 20_000
 expect.set_options(timeout=PATIENCE_MS)
-WIDE = {"width": 1280, "height": 800}
-PHONE = {"width": 390, "height": 844}
+WIDE = ViewportSize(width=1280, height=800)
+PHONE = ViewportSize(width=390, height=844)
 PASSWORD = "a long walk home at night"
+_numbers = itertools.count(1)
 
 
 @dataclass
@@ -32,11 +33,15 @@ class Person:
     base_url: str
     session: Visitor  # the same person as a program, for what the trip takes for granted
 
-    def open(self, path: str) -> int:
-        """Open a page of the product and return its status."""
+    def knock(self, path: str) -> int:
+        """Go to a page of the product and return its status."""
         answer = self.page.goto(f"{self.base_url}{path}")
         assert answer is not None, f"{path} gave {self.name} no page."
         return answer.status
+
+    def open(self, path: str) -> None:
+        status = self.knock(path)
+        assert status == 200, f"{path} answered {self.name} with {status}."
 
     def press(self, name: str) -> None:
         self.page.get_by_role("button", name=name, exact=True).click()
@@ -94,12 +99,12 @@ class Cast:
 
     def stranger(self, name: str) -> Person:
         """Return somebody whom the product has never seen."""
-        handle = f"{name.lower()}_{secrets.token_hex(3)}"
+        handle = f"{name.lower()}{next(_numbers)}"
         return self._person(name, handle, f"{handle}@example.org", PASSWORD)
 
     def fan(self, name: str, *, phone: bool = False, microphone: str = "fan") -> Person:
         """Return somebody who has signed up and is signed in."""
-        handle = f"{name.lower()}_{secrets.token_hex(3)}"
+        handle = f"{name.lower()}{next(_numbers)}"
         person = self._person(
             name, handle, f"{handle}@example.org", PASSWORD, phone=phone, microphone=microphone
         )
@@ -123,7 +128,11 @@ class Cast:
     ) -> Person:
         browser = self.browser(microphone or ("ada" if name == "Ada" else "fan"))
         context = browser.new_context(
-            viewport=PHONE if phone else WIDE, has_touch=phone, locale="en-GB", timezone_id="Europe/London"
+            viewport=PHONE if phone else WIDE,
+            has_touch=phone,
+            locale="en-GB",
+            timezone_id="Europe/London",
+            color_scheme="light",
         )
         context.set_default_timeout(PATIENCE_MS)
         context.add_init_script(path=sound.EAR)

@@ -79,13 +79,18 @@ def running() -> Iterator[Product]:
         var = Path(folder)
         var.chmod(0o755)  # PostgreSQL does not run as root, and must find its data
         address = Address(web_port=processes.free_port(), stripe_port=processes.free_port())
-        with embedded.servers(var):
-            with processes.company(
-                address, environment=_environment(address, var), logs=var / "logs", stand_in=var / "stripe.jsonl"
-            ) as company:
-                product = Product(address, company, var)
-                product.manage("town", "--people")
-                yield product
+        with (
+            embedded.servers(var),
+            processes.company(
+                address,
+                environment=_environment(address, var),
+                logs=var / "logs",
+                stand_in=var / "stripe.jsonl",
+            ) as company,
+        ):
+            product = Product(address, company, var)
+            product.manage("town", "--people")
+            yield product
 
 
 def _environment(address: Address, var: Path) -> dict[str, str]:

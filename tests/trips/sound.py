@@ -12,6 +12,7 @@ from rooms.media.sound import SAMPLE_RATE
 
 EAR = Path(__file__).with_name("ear.js")
 PATIENCE_MS = 20_000
+ADA_HZ, FAN_HZ = 440.0, 620.0  # what their microphones hear
 NEAR_HZ = 5.0
 ABSENT_DB = 40.0  # a tone this far below the loudest is not there
 PULSE_HZ = 4.0
@@ -28,7 +29,8 @@ class Heard:
 def write_microphone(path: Path, *, hz: float) -> Path:
     """Write what a fake microphone hears: a tone that swells four times a second, as speech does.
 
-    A steady one would be taken for noise, and suppressed by the browser. Whole waves only, so that it loops cleanly.
+    A steady one would be taken for noise, and suppressed by the browser. Whole waves only, so that it loops
+    cleanly.
     """
     at = np.arange(SAMPLE_RATE) / SAMPLE_RATE
     swell = 0.55 - 0.45 * np.cos(2 * np.pi * PULSE_HZ * at)
@@ -42,7 +44,7 @@ def write_microphone(path: Path, *, hz: float) -> Path:
 
 
 def wait_for_tone(page: Page, hz: float, *, without: float) -> Heard:
-    """Wait until the page hears this tone above all others, and the other not at all; return what it hears then.
+    """Wait until the page hears this tone above all others, and the other not at all; return what it hears.
 
     A busy machine loses packets, and a page hears their concealment. So this waits for half a second of clean
     sound, which a second tone that is really there never gives.

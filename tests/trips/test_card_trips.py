@@ -22,7 +22,9 @@ def evening(cast: Cast) -> Evening:
     return put_on(cast.of_the_town("Ada").session, "Cards on the table", price="9")
 
 
-def test_a_declined_card_is_told_in_stripes_words_and_another_card_pays(buyer: Person, evening: Evening) -> None:
+def test_a_declined_card_is_told_in_stripes_words_and_another_card_pays(
+    buyer: Person, evening: Evening
+) -> None:
     choose_a_seat(buyer, evening)
 
     pay(buyer, card=DECLINES, button=f"Pay {PRICE}")
@@ -45,7 +47,9 @@ def test_a_card_that_asks_for_confirmation_pays_only_once_it_has_it(buyer: Perso
     expect_a_ticket(buyer)
 
 
-def test_who_goes_back_from_the_till_finds_the_seat_held_and_may_let_it_go(buyer: Person, evening: Evening) -> None:
+def test_who_goes_back_from_the_till_finds_the_seat_held_and_may_let_it_go(
+    buyer: Person, evening: Evening
+) -> None:
     choose_a_seat(buyer, evening)
 
     buyer.page.get_by_role("link", name="Back").click()

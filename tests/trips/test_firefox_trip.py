@@ -1,17 +1,17 @@
-"""Firefox hears the room, on the room's own page. `manage.py play` is on stage, through the doors of any speaker."""
+"""Firefox hears the room on the room's own page. On stage is `manage.py play`, as any speaker."""
 
 import asyncio
 import secrets
 import shutil
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from stagedoor.visitor import Visitor
 from tests.rooms.media.firefox import Firefox, firefox
 from tests.trips import sound
-from tests.trips.conftest import ADA_HZ
 from tests.trips.evenings import Evening, put_on, take_free_ticket
 from tests.trips.people import PASSWORD
 from tests.trips.product import Product
@@ -28,7 +28,8 @@ window.RTCPeerConnection = class extends RTCPeerConnection {
 """
 TAP = "document.querySelector('[data-listen]').click();"
 COUNTS = """
-const reports = (await Promise.all(window.connections.map((one) => one.getStats()))).flatMap((one) => [...one.values()]);
+const all = await Promise.all(window.connections.map((one) => one.getStats()));
+const reports = all.flatMap((one) => [...one.values()]);
 const stream = reports.find((report) => report.type === "inbound-rtp");
 return {
   connection: document.getElementById("room").dataset.connection,
@@ -54,7 +55,7 @@ def evening(product: Product, fan: Visitor, tmp_path: Path) -> Iterator[Evening]
         ada.sign_in(email="ada@stagedoor.localhost", password=product.password)
         evening = put_on(ada, "For every browser")
     take_free_ticket(fan, evening)
-    tone = sound.write_microphone(tmp_path / "tone.wav", hz=ADA_HZ)
+    tone = sound.write_microphone(tmp_path / "tone.wav", hz=sound.ADA_HZ)
     with product.working("play", str(tone), "--room", evening.slug, "--as", "ada", "--open", "--loop"):
         yield evening
 
@@ -64,7 +65,9 @@ def test_firefox_hears_the_room_on_its_page(
 ) -> None:
     binary = shutil.which("firefox-esr")
     if binary is None:
-        pytest.fail("This trip needs Debian's Firefox. Install it: apt install firefox-esr. `make test` does it.")
+        pytest.fail(
+            "This trip needs Debian's Firefox. Install it: apt install firefox-esr. `make test` does it."
+        )
     asyncio.run(_listen(binary, product, fan, evening, profile=tmp_path))
 
 
@@ -84,7 +87,7 @@ async def _listen(binary: str, product: Product, fan: Visitor, evening: Evening,
     assert after["energy"] > before["energy"] + 0.001, "Packets come, but no sound is in them."
 
 
-async def _counts(browser: Firefox, *, packets: int) -> dict[str, float]:
+async def _counts(browser: Firefox, *, packets: int) -> dict[str, Any]:
     """Wait until so many packets have come, and return what Firefox counts then."""
     async with asyncio.timeout(20):
         while True:

@@ -9,16 +9,17 @@ from playwright.sync_api import expect
 
 from tests.trips import sound
 from tests.trips.buying import PAYS, choose_a_seat, expect_a_ticket, pay, switch
-from tests.trips.conftest import ADA_HZ, FAN_HZ
 from tests.trips.door import refused_everywhere
-from tests.trips.evenings import Evening, go_in, go_on_stage_and_speak, open_the_doors, tap_in
+from tests.trips.evenings import Evening, go_on_stage_and_speak, open_the_doors, tap_in
 from tests.trips.people import Cast, Person, slug_in
 from tests.trips.product import Product
 
 pytestmark = pytest.mark.trip
 
 PRICE, NET = "€12.00", "€11.04"  # what a seat costs, and what is left of it after eight per cent
-HEARD_ENOUGH_SECONDS = 18  # of a one-minute evening a fifth must be heard, and it is counted every five seconds
+HEARD_ENOUGH_SECONDS = (
+    18  # of a one-minute evening a fifth must be heard, and it is counted every five seconds
+)
 SILENT_WITHIN = 2.0
 
 
@@ -39,17 +40,17 @@ def test_a_fan_buys_and_hears_until_refunded_and_the_creator_is_paid_for_the_oth
     go_on_stage_and_speak(ada)
     heard_since = time()
     walk_in_by_the_link_in_the_letter(ben)
-    heard = sound.wait_for_tone(ben.page, ADA_HZ, without=FAN_HZ)
-    note(f"Ben hears {heard.hz:.1f} Hz, and {FAN_HZ:.0f} Hz {heard.other_below_db:.0f} dB below it")
+    heard = sound.wait_for_tone(ben.page, sound.ADA_HZ, without=sound.FAN_HZ)
+    note(f"Ben hears {heard.hz:.1f} Hz, and {sound.FAN_HZ:.0f} Hz {heard.other_below_db:.0f} dB below it")
     walk_in_by_the_link_in_the_letter(noor)
-    sound.wait_for_tone(noor.page, ADA_HZ, without=FAN_HZ)
+    sound.wait_for_tone(noor.page, sound.ADA_HZ, without=sound.FAN_HZ)
 
     assert refused_everywhere(max_, evening) == NO_TICKET
     silence = refund(ada, ben, evening)
     note(f"{silence:.2f} s after the refund Ben's page was silent and said why")
     assert silence <= SILENT_WITHIN
     assert refused_everywhere(ben, evening) == NO_TICKET
-    sound.wait_for_tone(noor.page, ADA_HZ, without=FAN_HZ)
+    sound.wait_for_tone(noor.page, sound.ADA_HZ, without=sound.FAN_HZ)
 
     noor.page.wait_for_timeout(max(0, (heard_since + HEARD_ENOUGH_SECONDS - time()) * 1000))
     close_the_room(ada, seen_by=noor)
@@ -70,7 +71,7 @@ NO_TICKET = {
 }
 
 
-# --- Sold ---------------------------------------------------------------------------------------------------------
+# --- Sold ---------------------------------------------------------------------------------------------------
 
 
 def found_a_club(ada: Person) -> str:
@@ -121,7 +122,7 @@ def buy(fan: Person, evening: Evening) -> None:
     expect_a_ticket(fan)
 
 
-# --- Heard --------------------------------------------------------------------------------------------------------
+# --- Heard --------------------------------------------------------------------------------------------------
 
 
 def walk_in_by_the_link_in_the_letter(fan: Person) -> None:
@@ -147,7 +148,7 @@ def refund(ada: Person, ben: Person, evening: Evening) -> float:
     last_heard_at = ben.page.evaluate("() => ear.lastHeardAt") / 1000
     expect(office.get_by_text("Refunded. The buyer is told")).to_be_visible()
     office.close()
-    return max(told_at, last_heard_at) - refunded_at
+    return float(max(told_at, last_heard_at) - refunded_at)
 
 
 WATCH_THE_CURTAIN = """
@@ -169,7 +170,7 @@ def close_the_room(ada: Person, *, seen_by: Person) -> None:
     sound.wait_for_silence(seen_by.page)
 
 
-# --- Paid ---------------------------------------------------------------------------------------------------------
+# --- Paid ---------------------------------------------------------------------------------------------------
 
 
 def ask_for_the_money(ada: Person, club: str) -> None:

@@ -28,7 +28,7 @@ def test_a_fan_becomes_a_member_and_gets_the_seat_that_others_are_refused(cast: 
 
 
 def offer_a_plan(ada: Person, club: str) -> None:
-    ada.open(f"/clubs/{club}/plan/")
+    ada.open(f"/clubs/{club}/manage/plan/")
     ada.fill("Name", "Friends of the night")
     ada.fill("Price a month", "5")
     ada.press("Offer it")

@@ -7,7 +7,6 @@ import pytest
 from playwright.sync_api import expect
 
 from tests.trips import sound
-from tests.trips.conftest import ADA_HZ, FAN_HZ
 from tests.trips.evenings import (
     Evening,
     control,
@@ -32,7 +31,7 @@ def an_evening_with(fan: Person, *, host: Person, title: str) -> Evening:
     open_the_doors(host, evening)
     go_on_stage_and_speak(host)
     go_in(fan, evening)
-    sound.wait_for_tone(fan.page, ADA_HZ, without=FAN_HZ)
+    sound.wait_for_tone(fan.page, sound.ADA_HZ, without=sound.FAN_HZ)
     return evening
 
 
@@ -47,7 +46,7 @@ def test_a_second_tab_takes_the_seat_over_after_a_click_and_the_first_falls_sile
     expect(ben.page.locator("#room")).to_have_attribute("data-connection", "connected")
     tap_in(second)
 
-    sound.wait_for_tone(second.page, ADA_HZ, without=FAN_HZ)
+    sound.wait_for_tone(second.page, sound.ADA_HZ, without=sound.FAN_HZ)
     expect(ben.page.get_by_role("heading", name="You are in this room on another page")).to_be_visible()
     sound.wait_for_silence(ben.page)
     expect(ada.page.locator("[data-audience]")).to_have_text("1")
@@ -73,7 +72,7 @@ def test_a_lost_connection_is_told_and_mended_and_the_raised_hand_is_still_up(
 
         expect(control(ben, "hand")).to_have_text("Lower hand")
         expect(hand).to_be_visible()
-        sound.wait_for_tone(ben.page, ADA_HZ, without=FAN_HZ)
+        sound.wait_for_tone(ben.page, sound.ADA_HZ, without=sound.FAN_HZ)
 
 
 def test_on_a_phone_the_room_fits_the_width_and_is_heard(cast: Cast) -> None:
