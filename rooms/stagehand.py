@@ -7,6 +7,8 @@ import asyncio
 import json
 import time
 from collections.abc import Awaitable, Callable, Mapping
+from contextlib import suppress
+from functools import partial
 from typing import Any, Final
 
 import structlog
@@ -25,6 +27,7 @@ EVENTS: Final = "media:events"
 ROUND_SECONDS: Final = 10.0
 AUDIENCE_SECONDS: Final = 2.0
 RETRY_SECONDS: Final = 1.0
+LISTEN_SECONDS: Final = 0.5
 HEALTH_KEY: Final = "stagehand:at"
 HEALTH_SECONDS: Final = 30
 
@@ -32,34 +35,31 @@ log = structlog.get_logger(__name__)
 
 
 async def work(*, stop: asyncio.Event) -> None:
-    """Work until `stop` is set. Redis or the database may go away meanwhile and come back."""
+    """Work until `stop` is set. Redis or the database may go away meanwhile and come back.
+
+    What has begun is finished, not cancelled: synchronous code may swallow a cancellation.
+    """
     audience = _AudienceTeller()
-    parts = [
-        asyncio.create_task(part)
-        for part in (
-            _for_ever(hear_events, seconds=0),
-            _for_ever(_make_round, seconds=ROUND_SECONDS),
-            _for_ever(audience.tell, seconds=AUDIENCE_SECONDS),
-        )
-    ]
     log.info("stagehand_ready")
-    await stop.wait()
-    for part in parts:
-        part.cancel()
-    await asyncio.gather(*parts, return_exceptions=True)
-    await database_sync_to_async(_nothing)()  # waits its turn behind what the database thread had begun
+    await asyncio.gather(
+        _until(stop, partial(hear_events, stop=stop), seconds=0),
+        _until(stop, _make_round, seconds=ROUND_SECONDS),
+        _until(stop, audience.tell, seconds=AUDIENCE_SECONDS),
+    )
     log.info("stagehand_ended")
 
 
-async def hear_events() -> None:
-    """Pass on what the media processes tell, one event after the other, until the line breaks."""
+async def hear_events(*, stop: asyncio.Event) -> None:
+    """Pass on what the media processes tell, one event after the other, until `stop` or the line breaks."""
     async with (
         Redis.from_url(settings.REDIS_URL, decode_responses=True) as redis,
         redis.pubsub(ignore_subscribe_messages=True) as line,
     ):
         await line.subscribe(EVENTS)
-        async for message in line.listen():
-            await pass_on(json.loads(message["data"]))
+        while not stop.is_set():
+            message = await line.get_message(timeout=LISTEN_SECONDS)
+            if message is not None:
+                await pass_on(json.loads(message["data"]))
 
 
 async def pass_on(event: Mapping[str, Any]) -> None:
@@ -106,19 +106,17 @@ async def _make_round() -> None:
         log.warning("slow_round", seconds=round(took, 1))
 
 
-def _nothing() -> None:
-    return
-
-
-async def _for_ever(do: Callable[[], Awaitable[None]], *, seconds: float) -> None:
+async def _until(stop: asyncio.Event, do: Callable[[], Awaitable[None]], *, seconds: float) -> None:
     """Do it again and again. What is away comes back; anything else is a bug, and must not stop the rest."""
-    while True:
+    while not stop.is_set():
+        rest = seconds
         try:
             await do()
-            await asyncio.sleep(seconds)
         except (RedisError, OSError, DatabaseProblem) as problem:
             log.warning("stagehand_waits", problem=type(problem).__name__)
-            await asyncio.sleep(RETRY_SECONDS)
+            rest = RETRY_SECONDS
         except Exception:
             log.exception("stagehand_stumbled")
-            await asyncio.sleep(RETRY_SECONDS)
+            rest = RETRY_SECONDS
+        with suppress(TimeoutError):
+            await asyncio.wait_for(stop.wait(), rest)
