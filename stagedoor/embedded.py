@@ -29,7 +29,7 @@ class ServerDidNotStart(Exception):
     """An embedded server did not come up; the message says where its log is."""
 
 
-def development_secret(var: Path, name: str, *, debug: bool) -> str:
+def development_secret(var: Path, name: str, *, debug: bool, random_bytes: int = 48) -> str:
     """Return a random secret kept under `var/secrets/`, made on first use. Empty outside development."""
     if not debug:
         return ""
@@ -37,8 +37,13 @@ def development_secret(var: Path, name: str, *, debug: bool) -> str:
     path.parent.mkdir(parents=True, exist_ok=True)
     with suppress(FileExistsError), path.open("x") as file:
         path.chmod(0o600)
-        file.write(secrets.token_urlsafe(48))
+        file.write(secrets.token_urlsafe(random_bytes))
     return path.read_text().strip()
+
+
+def demo_password(var: Path) -> str:
+    """Return the one password of everybody in the demo town: short enough to type, and this machine's own."""
+    return development_secret(var, "demo-password", debug=True, random_bytes=9)
 
 
 def database_url(var: Path) -> str:

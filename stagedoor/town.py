@@ -37,7 +37,7 @@ MUSIC = "Slow radio for night owls"
 
 
 def password() -> str:
-    return embedded.development_secret(settings.VAR_DIR, "demo-password", debug=settings.DEBUG)
+    return embedded.demo_password(settings.VAR_DIR)
 
 
 def fill(*, at: datetime) -> None:

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING
 
 import django
 import pytest
+from django.conf import settings as settings_of_the_run
 
 if TYPE_CHECKING:
     from pytest_django import Settings
@@ -39,11 +40,13 @@ os.environ.update(
 )
 
 django.setup()
+# Quick hashes: those passwords guard nothing.
+settings_of_the_run.PASSWORD_HASHERS = ["django.contrib.auth.hashers.MD5PasswordHasher"]
 
-from accounts.models import User  # noqa: E402 -- the same
+from accounts.models import User  # noqa: E402 -- app-ready: the lines above come first
 from clubs.models import Club  # noqa: E402 -- the same
 from stagedoor import embedded  # noqa: E402 -- the same
-from tests import factories  # noqa: E402 -- app-ready: the lines above come first
+from tests import factories  # noqa: E402 -- the same
 from ticketing.models import Event  # noqa: E402 -- the same
 
 

@@ -67,7 +67,7 @@ class Command(BaseCommand):
     def _welcome(self, address: Address, var: Path, *, has_stand_in: bool, is_filled: bool) -> str:
         lines = ["", self.style.SUCCESS(f"Stagedoor is open: {address.base_url}"), ""]
         if is_filled and has_stand_in:
-            password = embedded.development_secret(var, "demo-password", debug=True)
+            password = embedded.demo_password(var)
             lines += [
                 "  ada@stagedoor.localhost   hosts Night Voices, and is asked for nothing but her password",
                 "  ben@stagedoor.localhost   buys",
