@@ -5,12 +5,12 @@ from collections.abc import Callable, Generator, Iterator
 from pathlib import Path
 
 import pytest
-from playwright.sync_api import Browser, Playwright, sync_playwright
+from playwright.sync_api import Browser, Playwright, expect, sync_playwright
 
 from stagedoor.processes import BASE_DIR
 from tests.trips import product as the_product
 from tests.trips import sound
-from tests.trips.people import Cast
+from tests.trips.people import PATIENCE_MS, Cast
 from tests.trips.product import Product
 
 CHROMIUM = "/usr/bin/chromium"
@@ -52,6 +52,7 @@ def driver() -> Iterator[Playwright]:
         pytest.fail(
             "The trips need Debian's Chromium. Install it: apt install chromium. `make test` does it."
         )
+    expect.set_options(timeout=PATIENCE_MS)
     with sync_playwright() as driver:
         yield driver
 

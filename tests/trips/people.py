@@ -13,7 +13,6 @@ from tests.trips import sound
 from tests.trips.product import Product
 
 PATIENCE_MS = 20_000
-expect.set_options(timeout=PATIENCE_MS)
 WIDE = ViewportSize(width=1280, height=800)
 PHONE = ViewportSize(width=390, height=844)
 PASSWORD = "a long walk home at night"

@@ -7,7 +7,7 @@ from tests.trips.buying import ASKS, DECLINES, PAYS, choose_a_seat, expect_a_tic
 from tests.trips.evenings import Evening, put_on
 from tests.trips.people import Cast, Person
 
-pytestmark = pytest.mark.trip
+pytestmark = [pytest.mark.trip, pytest.mark.timeout(300)]
 
 PRICE = "€9.00"
 

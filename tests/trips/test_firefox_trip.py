@@ -9,6 +9,7 @@ from typing import Any
 
 import pytest
 
+from rooms.media import wire
 from stagedoor.visitor import Visitor
 from tests.rooms.media.firefox import Firefox, firefox
 from tests.trips import sound
@@ -16,7 +17,7 @@ from tests.trips.evenings import Evening, put_on, take_free_ticket
 from tests.trips.people import PASSWORD
 from tests.trips.product import Product
 
-pytestmark = pytest.mark.trip
+pytestmark = [pytest.mark.trip, pytest.mark.timeout(300)]
 
 # Without a sound card Firefox runs no AudioContext, so its own statistics have to say what it heard. They are
 # asked of the connection that the page makes once it is tapped.
@@ -68,6 +69,7 @@ def test_firefox_hears_the_room_on_its_page(
         pytest.fail(
             "This trip needs Debian's Firefox. Install it: apt install firefox-esr. `make test` does it."
         )
+    assert wire.host_addresses() != [wire.LOOPBACK], "Firefox connects to nobody without a network card."
     asyncio.run(_listen(binary, product, fan, evening, profile=tmp_path))
 
 

@@ -7,7 +7,7 @@ from tests.trips.buying import PAYS, choose_a_seat, expect_a_ticket, pay
 from tests.trips.evenings import found_club, put_on
 from tests.trips.people import Cast, Person
 
-pytestmark = pytest.mark.trip
+pytestmark = [pytest.mark.trip, pytest.mark.timeout(300)]
 
 
 def test_a_fan_becomes_a_member_and_gets_the_seat_that_others_are_refused(cast: Cast) -> None:

@@ -21,7 +21,7 @@ from tests.trips.line import line
 from tests.trips.people import Cast, Person
 from tests.trips.product import Product
 
-pytestmark = pytest.mark.trip
+pytestmark = [pytest.mark.trip, pytest.mark.timeout(300)]
 
 
 def an_evening_with(fan: Person, *, host: Person, title: str) -> Evening:

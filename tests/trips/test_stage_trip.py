@@ -21,7 +21,7 @@ from tests.trips.evenings import (
 )
 from tests.trips.people import Cast, Person
 
-pytestmark = pytest.mark.trip
+pytestmark = [pytest.mark.trip, pytest.mark.timeout(300)]
 
 TITLE = "Ghost stories, and your questions"
 PICTURE = BASE_DIR / "docs" / "screenshot.png"
