@@ -15,6 +15,7 @@ from payments import stripe_gateway
 from payments.models import Charge, Dispute, Payout, Refund
 
 MOST_SHOWN = 20
+NOTHING = (0, 0)
 
 
 @dataclass(frozen=True, slots=True)
@@ -176,7 +177,7 @@ _OURS = {
 
 def _differences_to_stripe(settled_by: datetime | None) -> list[Broken]:
     """Compare, object by object, what Stripe moved and kept with what the books say it did."""
-    theirs: dict[str, tuple[int, int]] = defaultdict(lambda: (0, 0))
+    theirs: dict[str, tuple[int, int]] = defaultdict(lambda: NOTHING)
     on_its_way = set()
     for line in stripe_gateway.movements():
         if line.type not in _OURS:
@@ -189,12 +190,21 @@ def _differences_to_stripe(settled_by: datetime | None) -> list[Broken]:
     differing = [
         source
         for source in sorted({*ours, *theirs} - on_its_way)
-        if ours.get(source, (0, 0)) != theirs[source]
+        if ours.get(source, NOTHING) != theirs.get(source, NOTHING)
     ]
     return [
-        Broken(STRIPE_AGREES, f"{source}: {ours.get(source)} in the books, {theirs[source]} at Stripe")
+        Broken(
+            STRIPE_AGREES, f"{source}: {_told(ours, source)} in the books, {_told(theirs, source)} at Stripe"
+        )
         for source in differing[:MOST_SHOWN]
     ]
+
+
+def _told(side: dict[str, tuple[int, int]], source: str) -> str:
+    if source not in side:
+        return "nothing"
+    amount, fee = side[source]
+    return f"{amount} less {fee}"
 
 
 def _said_to_move() -> dict[str, tuple[int, int]]:

@@ -17,6 +17,7 @@ from django.db.models import F
 from payments import charges, disputes, payees, payouts, refunds, stripe_gateway, subscriptions
 from payments.answers import answers, who_answers
 from payments.models import Charge, Payee, Payout, Refund, StripeEvent, Subscription
+from payments.money import NotAnAmount
 from payments.nudges import nudge
 from payments.states import move
 from payments.stripe_gateway import InvalidSignature, WrongVersion
@@ -144,10 +145,11 @@ def fetch_undelivered(*, at: datetime) -> int:
 def _deed(event: StripeEvent, *, at: datetime) -> Deed | None:
     if event.account and event.kind != "account.updated":
         return None  # what payees do with their own accounts is theirs
-    for beginning, read in _FAMILIES.items():
-        if event.kind.startswith(beginning):
-            return read(event, at)
-    return None
+    read = next((read for name, read in _FAMILIES.items() if event.kind.startswith(name)), None)
+    try:
+        return read(event, at) if read else None
+    except NotAnAmount:
+        return None  # in a currency that nothing of ours is sold in
 
 
 def _checkout(event: StripeEvent, at: datetime) -> Deed | None:

@@ -1,12 +1,12 @@
 """What the tests of money need: a payee whom Stripe pays, things that are sold, and a desk to sit at."""
 
-import time
 from collections.abc import Callable
 from datetime import datetime, timedelta
 from typing import TYPE_CHECKING
 
 import pytest
-from allauth.account.internal.flows.login import AUTHENTICATION_METHODS_SESSION_KEY
+from allauth.account.internal.flows.login import record_authentication
+from django.http import HttpRequest
 from django.test import Client
 
 from accounts.models import User
@@ -77,9 +77,10 @@ def at_the_desk(reviewer: User) -> Client:
     """Return a browser in which this person signed in with a second factor."""
     client = Client()
     client.force_login(reviewer)
-    session = client.session
-    session[AUTHENTICATION_METHODS_SESSION_KEY] = [{"method": "mfa", "type": "totp", "at": time.time()}]
-    session.save()
+    request = HttpRequest()
+    request.session = client.session
+    record_authentication(request, reviewer, "mfa", type="totp")
+    request.session.save()
     return client
 
 

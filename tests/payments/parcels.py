@@ -2,6 +2,10 @@
 
 import secrets
 from datetime import datetime
+from typing import TYPE_CHECKING, Any
+
+import stripe
+from django.conf import settings
 
 from accounts.models import User
 from payments import charges, payouts
@@ -9,6 +13,9 @@ from payments.answers import answers
 from payments.models import Charge, Payee, StripeEvent, Subscription
 from payments.money import Money
 from payments.stripe_records import CheckoutState, Paid
+
+if TYPE_CHECKING:
+    from payments.sandbox.serve import StandIn
 
 KIND = "parcel"
 LETTERS: list[str] = []  # what each buyer would be told, to count that it is once
@@ -62,3 +69,16 @@ def sold(payee: Payee, buyer: User, minor: int, *, at: datetime, released: bool 
     if released:
         payouts.release(charge=charge, at=at)
     return charge
+
+
+def foreign(stand_in: "StandIn", *, card: str = "4242424242424242") -> None:
+    """Let another product on the same Stripe account sell something."""
+    client = stripe.StripeClient(settings.STRIPE_SECRET_KEY, base_addresses={"api": stand_in.base_url})
+    line: Any = {
+        "price_data": {"currency": "eur", "unit_amount": 900, "product_data": {"name": "A book"}},
+        "quantity": 1,
+    }
+    session = client.v1.checkout.sessions.create(
+        {"mode": "payment", "success_url": "https://books.example/", "line_items": [line]}
+    )
+    stand_in.pay(session.id, card=card)

@@ -13,6 +13,7 @@ from payments import books, disputes, payouts, refunds, stripe_events, summary
 from payments.models import Charge, Dispute, Payee, StripeEvent
 from payments.money import Money
 from payments.stripe_records import DisputeState
+from tests.payments import parcels
 
 if TYPE_CHECKING:
     from payments.sandbox.serve import StandIn
@@ -155,16 +156,7 @@ def test_a_question_of_the_bank_is_no_dispute_yet(sold: CheckedOut, at: datetime
 def test_a_dispute_of_somebody_elses_sale_is_left_alone(
     stand_in: "StandIn", deliver: Callable[[], int]
 ) -> None:
-    client = stripe.StripeClient(settings.STRIPE_SECRET_KEY, base_addresses={"api": stand_in.base_url})
-    price = {"currency": "eur", "unit_amount": 900, "product_data": {"name": "A book"}}
-    session = client.v1.checkout.sessions.create(
-        {
-            "mode": "payment",
-            "success_url": "https://books.example/",
-            "line_items": [{"price_data": price, "quantity": 1}],  # type: ignore[typeddict-item]
-        }
-    )
-    stand_in.pay(session.id, card="4000000000000259")
+    parcels.foreign(stand_in, card="4000000000000259")
     deliver()
     assert not Dispute.objects.exists()
     assert set(StripeEvent.objects.values_list("status", flat=True)) == {"ignored"}

@@ -17,7 +17,7 @@ from tests.payments import parcels
 from tests.payments.races import kinds, meet, together
 
 if TYPE_CHECKING:
-    from pytest_django.fixtures import SettingsWrapper
+    from pytest_django import Settings
 
     from payments.sandbox.serve import StandIn
 
@@ -76,7 +76,7 @@ def test_two_who_must_both_say_yes_say_it_at_once(
     reviewers: list[User],
     at: datetime,
     monkeypatch: pytest.MonkeyPatch,
-    settings: "SettingsWrapper",
+    settings: "Settings",
 ) -> None:
     # Seen failing without the lock in _under_review(): each counts only their own yes, and it waits for ever.
     settings.TWO_REVIEWERS_ABOVE_MINOR = 999

@@ -224,7 +224,7 @@ def test_debts_that_come_together_are_noticed_together(
     bought = [parcels.sold(payee, ben, 1000, at=at, released=True) for _ in range(2)]
     payouts.request(payee=payee, amount=Money(900, "EUR"), by=ada, at=at)
     meet(monkeypatch, summary, "of")
-    together(*(lambda charge=charge: ask(charge, at=at) for charge in bought))  # type: ignore[misc]
+    together(*(lambda charge=charge: ask(charge, at=at) for charge in bought))
     payee.refresh_from_db()
     assert (summary.of(payee).available.minor, payee.below_zero_since) == (-900, at)
 
@@ -238,7 +238,8 @@ def test_however_it_is_given_back_the_books_hold(
     payee: Payee, ben: User, at: datetime, amount: int, steps: list[int | str]
 ) -> None:
     with transaction.atomic():
-        charge, given = parcels.sold(payee, ben, amount, at=at), []
+        charge = parcels.sold(payee, ben, amount, at=at)
+        given: list[Refund] = []
         for step in steps:
             if step == "release":
                 payouts.release(charge=charge, at=at)

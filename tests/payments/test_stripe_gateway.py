@@ -1,0 +1,96 @@
+"""How Stripe's errors and silences are understood, and what the tasks do with them."""
+
+from collections.abc import Callable
+from datetime import datetime
+from typing import TYPE_CHECKING
+
+import pytest
+import stripe
+
+from payments import stripe_gateway, tasks
+from payments.models import Charge, StripeEvent
+from payments.money import Money
+from payments.stripe_gateway import API_VERSION, KeyReused, StripeRefused, StripeUnavailable
+from tests import factories
+
+if TYPE_CHECKING:
+    from pytest_django import Settings
+
+    from payments.sandbox.serve import StandIn
+
+pytestmark = pytest.mark.django_db
+
+
+def refund(minor: int = 100, key: str = "refund-1") -> None:
+    stripe_gateway.create_refund(payment_intent="pi_1", amount=Money(minor, "EUR"), reference=key, key=key)
+
+
+def test_the_version_is_pinned_to_that_of_the_sdk() -> None:
+    assert stripe.api_version == API_VERSION
+
+
+@pytest.mark.parametrize("status", [0, 409, 429, 500, 503])
+def test_no_definite_answer_is_unavailable(stand_in: "StandIn", status: int) -> None:
+    stand_in.switches.turn({"fail_next": [{"path_prefix": "/v1/refunds", "status": status}] * 3})
+    with pytest.raises(StripeUnavailable):
+        refund()
+
+
+def test_a_refusal_carries_stripes_code(stand_in: "StandIn") -> None:
+    with pytest.raises(StripeRefused) as refusal:
+        refund()
+    assert refusal.value.code == "resource_missing"
+
+
+def test_a_key_for_two_different_things_is_a_bug_and_no_refusal(stand_in: "StandIn") -> None:
+    for minor in (100, 200):
+        with pytest.raises(StripeRefused if minor == 100 else KeyReused):
+            refund(minor)
+
+
+def test_a_key_that_stripe_does_not_accept_is_no_refusal_of_a_payout(
+    stand_in: "StandIn", settings: "Settings"
+) -> None:
+    settings.STRIPE_SECRET_KEY = "nonsense"
+    with pytest.raises(StripeUnavailable):
+        refund()
+
+
+def test_a_dead_line_is_unavailable(settings: "Settings") -> None:
+    settings.STRIPE_API_BASE = "http://127.0.0.1:9"
+    with pytest.raises(StripeUnavailable):
+        stripe_gateway.read_account("acct_1")
+
+
+def test_lists_are_read_to_their_end(
+    stand_in: "StandIn", checked_out: Callable[..., Charge], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    intent = stand_in.pay(checked_out().checkout_id or "")["payment_intent"]
+    for number in range(5):
+        name = f"refund-{number}"
+        stripe_gateway.create_refund(
+            payment_intent=intent, amount=Money(100, "EUR"), reference=name, key=name
+        )
+    monkeypatch.setattr(stripe_gateway, "PAGE", 2)
+    oldest = stripe_gateway.find_refund(payment_intent=intent, reference="refund-0")
+    assert oldest is not None
+    assert oldest.id == stand_in.objects("refund")[-1]["id"]
+    assert len(list(stripe_gateway.movements())) == 6
+
+
+def test_tasks_do_what_their_rows_ask_for(stand_in: "StandIn", at: datetime) -> None:
+    event = StripeEvent.objects.create(
+        stripe_id="evt_1",
+        kind="price.created",
+        api_version=API_VERSION,
+        body={"data": {"object": {"id": "price_1"}}},
+        received_at=at,
+        next_attempt_at=at,
+    )
+    tasks.handle_event(event.pk)
+    event.refresh_from_db()
+    assert event.status == "ignored"
+    factories.ChargeFactory.create()
+    for task in (tasks.handle_due, tasks.send_due, tasks.release_memberships, tasks.ask_about_the_unknown):
+        task()
+    assert Charge.objects.get().status == "asked"
