@@ -15,6 +15,7 @@ PATIENCE_MS = 20_000
 ADA_HZ, FAN_HZ = 440.0, 620.0  # what their microphones hear
 NEAR_HZ = 5.0
 ABSENT_DB = 40.0  # a tone this far below the loudest is not there
+PRESENT_DB = 25.0  # and one this near to it is
 PULSE_HZ = 4.0
 
 
@@ -57,6 +58,18 @@ def wait_for_tone(page: Page, hz: float, *, without: float) -> Heard:
             return heard
         page.wait_for_timeout(100)
     raise AssertionError(f"{hz:.0f} Hz alone was not heard in {PATIENCE_MS / 1000:.0f} s. At last: {heard}")
+
+
+def wait_for_both(page: Page, one_hz: float, other_hz: float) -> None:
+    """Wait until the page hears two tones about equally: so it would know if a second one were there."""
+    deadline = monotonic() + PATIENCE_MS / 1000
+    heard = None
+    while monotonic() < deadline:
+        heard = [_measure(page, other=hz) for hz in (one_hz, other_hz)]
+        if all(each and each.other_below_db < PRESENT_DB for each in heard):
+            return
+        page.wait_for_timeout(100)
+    raise AssertionError(f"{one_hz:.0f} Hz and {other_hz:.0f} Hz were not heard together. At last: {heard}")
 
 
 def _measure(page: Page, *, other: float) -> Heard | None:

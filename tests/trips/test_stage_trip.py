@@ -42,6 +42,7 @@ def test_a_fan_raises_a_hand_is_invited_speaks_is_muted_and_taken_off_stage(
     speak(ben)
     control(noor, "hand").click()
     expect(ada.page.get_by_role("button", name="Invite: Noor")).to_be_visible()
+    sound.wait_for_both(noor.page, sound.ADA_HZ, sound.FAN_HZ)
     sound.wait_for_tone(ada.page, sound.FAN_HZ, without=sound.ADA_HZ)
     heard = sound.wait_for_tone(ben.page, sound.ADA_HZ, without=sound.FAN_HZ)
     photograph(ada)
