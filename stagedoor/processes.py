@@ -40,7 +40,7 @@ class Address:
 
     @property
     def base_url(self) -> str:
-        return f"http://127.0.0.1:{self.web_port}"
+        return f"http://localhost:{self.web_port}"  # a name, because browsers give no passkey to an address
 
     @property
     def stripe_url(self) -> str:

@@ -1,5 +1,6 @@
 """`manage.py play`: a file comes in through the same doors as any speaker."""
 
+import wave
 from pathlib import Path
 from typing import Any
 
@@ -23,7 +24,6 @@ def play(path: Path, event: Event, who: str, live_server: Any, **options: Any) -
 @pytest.fixture
 def short_song(tmp_path: Path) -> Path:
     """Return a file of half a second."""
-    import wave  # noqa: PLC0415 -- only here
 
     path = tmp_path / "song.wav"
     melody.write(path)

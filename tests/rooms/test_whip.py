@@ -14,7 +14,7 @@ from django.test import AsyncClient
 
 from accounts.models import User
 from payments.states import move
-from rooms import admission, doors, grants, rounds, stage
+from rooms import admission, doors, grants, media_calls, placement, rounds, stage
 from rooms.admission import Reason
 from rooms.models import Grant, Seat
 from tests.rooms import sound
@@ -145,7 +145,6 @@ async def test_a_refund_during_the_offer_leaves_no_ear_in_the_room(
     media: None, bens_seat: Seat, tonight: Event, at: datetime
 ) -> None:
     """The grant is used, the ticket dies, then the offer reaches the media process."""
-    from rooms import media_calls, placement  # noqa: PLC0415 -- only this test looks inside
 
     home = await sync_to_async(placement.choose)(bens_seat.room_id)
     token = await leave_to(bens_seat, Grant.Use.LISTEN, at)
@@ -226,7 +225,6 @@ async def test_what_is_no_offer_does_not_use_the_grant_up(
 async def test_without_a_media_process_the_door_asks_for_patience(
     bens_seat: Seat, tonight: Event, at: datetime
 ) -> None:
-    from rooms import placement  # noqa: PLC0415 -- only this test looks inside
 
     with placement.connection() as redis:
         redis.delete(placement.PROCESSES)
