@@ -44,9 +44,13 @@ class BasketForm(forms.Form):
     def _count_of(kind: TicketType) -> forms.IntegerField:
         most = kind.per_person if kind.left is None else min(kind.per_person, kind.left)
         words = _("Number of tickets: %(name)s") % {"name": kind.name}
-        widget = forms.NumberInput(
-            attrs={"class": "input input--number", "inputmode": "numeric", "aria-label": words}
-        )
+        attrs = {
+            "class": "input input--number",
+            "inputmode": "numeric",
+            "placeholder": "0",
+            "aria-label": words,
+        }
+        widget = forms.NumberInput(attrs=attrs)
         return forms.IntegerField(
             min_value=0, max_value=max(most, 0), required=False, label=kind.name, widget=widget
         )
@@ -170,7 +174,9 @@ class PriceField(forms.CharField):
         self.currency = currency
 
     def prepare_value(self, value: Any) -> Any:
-        return f"{value.major:f}" if isinstance(value, Money) else value
+        if isinstance(value, Money):
+            return f"{value.major:f}" if value else ""
+        return value
 
     def clean(self, value: Any) -> Money:
         text = super().clean(value)
@@ -199,7 +205,7 @@ class OfferForm(forms.Form):
         min_value=1,
         max_value=MOST_SEATS,
         required=False,
-        help_text=gettext_lazy("Empty: as many as come."),
+        widget=forms.NumberInput(attrs={"placeholder": gettext_lazy("No limit")}),
     )
     per_person = forms.IntegerField(
         label=gettext_lazy("At most per person"), min_value=1, max_value=MOST_PER_PERSON, initial=6
@@ -212,8 +218,7 @@ class OfferForm(forms.Form):
         self.fields["price"] = PriceField(
             currency=currency,
             label=_("Price in %(currency)s") % {"currency": currency},
-            help_text=_("Empty: free."),
-            widget=forms.TextInput(attrs={"inputmode": "decimal"}),
+            widget=forms.TextInput(attrs={"inputmode": "decimal", "placeholder": _("Free")}),
         )
         self.order_fields(["pk", "name", "price", "capacity", "per_person", "members_only", "is_open"])
 

@@ -5,9 +5,9 @@ from ticketing import manage_views, views
 app_name = "ticketing"
 
 urlpatterns = [
+    path("events/of/<slug:club_slug>/", views.club_events, name="club_events"),
     path("events/<slug:slug>/", views.event, name="event"),
     path("events/<slug:slug>/buy/", views.buy, name="buy"),
-    path("events/of/<slug:club_slug>/", views.club_events, name="club_events"),
     path("orders/<uuid:pk>/", views.order, name="order"),
     path("orders/<uuid:pk>/state/", views.order_state, name="order_state"),
     path("orders/<uuid:pk>/pay/", views.pay, name="pay"),

@@ -209,7 +209,7 @@ def my_tickets(request: HttpRequest) -> HttpResponse:
     orders = Order.objects.filter(buyer=user).select_related("event").order_by("-placed_at", "-id")
     context = {
         "coming": mine.exclude(event__status__in=over).order_by("event__starts_at", "id")[: PER_PAGE * 5],
-        "past": mine.filter(event__status__in=over).order_by("-event__starts_at", "id")[:PER_PAGE],
+        "over": mine.filter(event__status__in=over).order_by("-event__starts_at", "id")[:PER_PAGE],
         "orders": Paginator(orders, PER_PAGE).get_page(request.GET.get("page")),
         "at": at,
     }

@@ -24,7 +24,8 @@ def typed(**other: str) -> dict[str, str]:
 
 
 def errors(**other: str) -> dict[str, list[str]]:
-    return {name: list(words) for name, words in EventForm(typed(**other), at=NOW).errors.items()}
+    found = EventForm(typed(**other), at=NOW).errors.get_json_data()
+    return {name: [error["message"] for error in told] for name, told in found.items()}
 
 
 def test_the_start_is_typed_in_the_zone_of_the_event() -> None:
