@@ -6,6 +6,7 @@ which one of them wins. Functions that ask Stripe say so, and must not run in a 
 
 from datetime import datetime, timedelta
 
+import structlog
 from django.conf import settings
 from django.db import transaction
 
@@ -16,6 +17,7 @@ from payments.money import Money
 from payments.states import WrongState, move
 from payments.stripe_records import CheckoutState, Paid, Payment, Purchase
 
+log = structlog.get_logger(__name__)
 Kind = LedgerAccount.Kind
 # Stripe keeps a page open for 30 minutes at least and 24 hours at most; some room, because clocks differ.
 SHORTEST_CHECKOUT = timedelta(minutes=31)
@@ -175,6 +177,8 @@ def learn_payment(*, charge: Charge, payment: Payment | None) -> None:
     if payment is None:
         return
     row = Charge.objects.select_for_update(no_key=True).get(pk=charge.pk)
+    if payment.amount != row.amount:
+        log.error("paid_amount_differs", charge=str(row.pk), paid=str(payment.amount), asked=str(row.amount))
     row.stripe_charge_id = payment.charge
     if payment.stripe_fee is not None:
         row.stripe_fee_minor = payment.stripe_fee.minor
@@ -196,9 +200,16 @@ def _post_stripes_fee(charge: Charge, *, at: datetime) -> None:
 
 
 def learn_missing_fees() -> int:
-    """Ask what Stripe kept of paid charges where it was not known yet; return how many were asked about."""
-    unknown = Charge.objects.filter(status=Charge.Status.PAID, stripe_fee_minor=None).order_by("paid_at")
-    charges = list(unknown.exclude(payment_intent_id=None)[:FEES_AT_ONCE])
-    for charge in charges:
-        learn_payment(charge=charge, payment=stripe_gateway.read_payment(charge.payment_intent_id or ""))
-    return len(charges)
+    """Ask what Stripe kept of paid charges where it was not known yet; return of how many it is known now."""
+    unknown = Charge.objects.filter(status=Charge.Status.PAID, stripe_fee_minor=None)
+    learnt = 0
+    # Newest first, so that one which Stripe does not know never stands in the way of the others.
+    for charge in list(unknown.exclude(payment_intent_id=None).order_by("-paid_at")[:FEES_AT_ONCE]):
+        try:
+            payment = stripe_gateway.read_payment(charge.payment_intent_id or "")
+        except stripe_gateway.StripeRefused as no:
+            log.warning("payment_unknown_to_stripe", charge=str(charge.pk), words=str(no))
+            continue
+        learn_payment(charge=charge, payment=payment)
+        learnt += payment is not None and payment.stripe_fee is not None
+    return learnt

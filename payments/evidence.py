@@ -47,4 +47,4 @@ def money_facts(*, payee: Payee) -> list[Fact]:
 
 
 def _share(part: int, whole: int) -> str:
-    return f"{part} ({100 * part / whole:.1f} %)" if whole else str(part)
+    return f"{part} ({100 * part / whole:.1f}%)" if whole else str(part)

@@ -5,9 +5,11 @@ order and the number of events do not matter. What belongs to money alone is ans
 answered by the app that sold it, which registers with @answers in its own `stripe_events.py`.
 """
 
+from collections import deque
 from collections.abc import Callable, Iterable
 from datetime import datetime, timedelta
 from functools import partial
+from itertools import islice
 from typing import Any
 
 import structlog
@@ -121,18 +123,17 @@ def handle_due(*, at: datetime) -> int:
 
 
 def fetch_undelivered(*, at: datetime) -> int:
-    """Bring in what Stripe could not deliver, oldest first; return how many events were new. Asks Stripe."""
-    missed = [
-        event
-        for event in stripe_gateway.undelivered_events()
-        if event.api_version == stripe_gateway.API_VERSION
-    ]
-    known = set(
-        StripeEvent.objects.filter(stripe_id__in=[event.id for event in missed]).values_list(
-            "stripe_id", flat=True
-        )
-    )
-    new = [event for event in missed if event.id not in known]
+    """Bring in what Stripe could not deliver, oldest first; return how many events were new. Asks Stripe.
+
+    A batch per call, the oldest that we do not have: the next call brings what came after them.
+    """
+    new: deque[SignedEvent] = deque(maxlen=AT_ONCE)
+    missed = stripe_gateway.undelivered_events()
+    while batch := list(islice(missed, AT_ONCE)):
+        ids = [event.id for event in batch if event.api_version == stripe_gateway.API_VERSION]
+        known = StripeEvent.objects.filter(stripe_id__in=ids).values_list("stripe_id", flat=True)
+        wanted = set(ids) - set(known)
+        new.extend(event for event in batch if event.id in wanted)
     for event in reversed(new):
         with transaction.atomic():
             _keep(event, at=at)

@@ -149,9 +149,12 @@ def test_stripes_fee_is_posted_when_it_becomes_known_later(
     charge = checked_out()
     intent = stand_in.pay(charge.checkout_id or "")["payment_intent"]
     charges.settle(charge=charge, payment_intent=intent, at=at)
+    parcels.sold(charge.payee, charge.buyer, 500, at=at)  # which Stripe does not know, and which stops nobody
     assert "stripe-fee" not in posted()
     assert [charges.learn_missing_fees(), charges.learn_missing_fees()] == [1, 0]
     assert posted()["stripe-fee"] == 43
+    charge.refresh_from_db()
+    assert charge.stripe_fee_minor == 43
 
 
 def test_a_cancelled_page_cannot_be_paid_any_more(stand_in: "StandIn", checked_out: CheckedOut) -> None:
