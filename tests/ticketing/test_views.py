@@ -266,6 +266,7 @@ def test_my_tickets_cost_the_same_for_any_number(
     with django_assert_num_queries(SIGNED_IN + 4):
         page = bens.get("/tickets/").content.decode()
     assert [title for title in titles if f'<h2 class="stub__title">{title}</h2>' not in page] == []
+    assert "stub--past" not in page
 
 
 def test_without_tickets_the_way_to_one_is_shown(bens: Client) -> None:
