@@ -27,8 +27,8 @@ from ticketing.models import Order, Ticket, TicketType
 CAPACITIES = (3, 5, None)
 FANS = 4
 STEPS = settings(
-    max_examples=16,
-    stateful_step_count=20,
+    max_examples=24,
+    stateful_step_count=25,
     deadline=None,
     derandomize=True,  # the same examples for everybody; `make test` is no lottery
     suppress_health_check=list(HealthCheck),
