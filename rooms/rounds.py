@@ -67,7 +67,9 @@ def tell_census(*, at: datetime) -> None:
         media_calls.census(room=room_id, seats=standings, at=at)
 
 
-def audiences() -> dict[str, int]:
-    """Return how many listen in each open room. One query for all rooms."""
+def audiences() -> dict[str, tuple[int, int]]:
+    """Return how many listen in each room that is open or holds somebody, and its seq. Two queries for all."""
     counted = Seat.objects.audience().values("room_id").annotate(listening=Count("pk"))
-    return {row["room_id"]: row["listening"] for row in counted}
+    listening = {row["room_id"]: row["listening"] for row in counted}
+    rooms = Room.objects.filter(Q(status=Room.Status.OPEN) | Q(pk__in=listening)).values_list("pk", "seq")
+    return {room_id: (listening.get(room_id, 0), seq) for room_id, seq in rooms}

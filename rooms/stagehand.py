@@ -80,20 +80,23 @@ async def pass_on(event: Mapping[str, Any]) -> None:
 
 
 class _AudienceTeller:
-    """Tells each room how many listen when that has changed, at most every two seconds."""
+    """Tells each room how many listen when that has changed, at most every two seconds.
+
+    Each change of the room tells it as well, and perhaps another number: so after one it is told again.
+    """
 
     def __init__(self) -> None:
-        self._told: dict[str, int] = {}
+        self._told: dict[str, tuple[int, int]] = {}
 
     async def tell(self) -> None:
-        counts = await database_sync_to_async(rounds.audiences)()
+        audiences = await database_sync_to_async(rounds.audiences)()
         layer = get_channel_layer()
-        for room_id, count in counts.items():
-            if self._told.get(room_id) != count:
+        for room_id, (count, seq) in audiences.items():
+            if self._told.get(room_id) != (count, seq):
                 await layer.group_send(
                     callboard.room_group(room_id), {"type": "room.audience", "count": count}
                 )
-        self._told = counts
+        self._told = audiences
 
 
 async def _make_round() -> None:

@@ -10,7 +10,7 @@ from accounts.models import User
 from clubs.models import Officer
 from payments.states import move
 from rooms import grants, placement, rounds, stage
-from rooms.models import Ban, Grant, Seat
+from rooms.models import Ban, Grant, Room, Seat
 from tests.rooms import people
 from ticketing.models import Event, Ticket
 
@@ -78,8 +78,14 @@ def test_audiences_are_counted_without_the_stage(
     adas_seat: Seat, bens_seat: Seat, at: datetime, django_assert_num_queries: Any
 ) -> None:
     stage.step_up(by=adas_seat)
-    with django_assert_num_queries(1):
-        assert rounds.audiences() == {adas_seat.room_id: 1}
+    seq = Room.objects.values_list("seq", flat=True).get()
+    with django_assert_num_queries(2):
+        assert rounds.audiences() == {adas_seat.room_id: (1, seq)}
+
+
+def test_an_open_room_that_everybody_has_left_counts_nobody(adas_seat: Seat) -> None:
+    Seat.objects.all().delete()
+    assert [count for count, _seq in rounds.audiences().values()] == [0]
 
 
 def test_the_census_tells_who_is_in_the_room_and_nothing_else(

@@ -65,6 +65,22 @@ async def test_how_many_listen_is_told_when_it_changes(
         await working(redis_url, come)
 
 
+# Seen failing while only the number was compared with the one told last.
+async def test_how_many_listen_is_told_again_after_the_room_has_told_another_number(
+    redis_url: str, ada: User, ben: User, bens_ticket: Ticket, tonight: Event, at: datetime
+) -> None:
+    async with inside(ada, tonight, at) as (page, _welcome):
+        await page.ask("open_doors")
+
+        async def come(_redis: "Redis") -> None:
+            assert (await page.until("audience"))["count"] == 1
+            await page.ask("step_up")  # the room tells that nobody listens
+            async with inside(ben, tonight, at):
+                await page.until("audience", count=1)
+
+        await working(redis_url, come)
+
+
 async def test_a_round_is_made_by_itself(
     redis_url: str, ben: User, bens_ticket: Ticket, adas_seat: Seat, tonight: Event, at: datetime
 ) -> None:
