@@ -68,7 +68,7 @@ def tell_census(*, at: datetime) -> None:
 
 
 def audiences() -> dict[str, tuple[int, int]]:
-    """Return how many listen in each room that is open or holds somebody, and its seq. Two queries for all."""
+    """Return how many listen in each room that is open or holds somebody, and its seq. Costs two queries."""
     counted = Seat.objects.audience().values("room_id").annotate(listening=Count("pk"))
     listening = {row["room_id"]: row["listening"] for row in counted}
     rooms = Room.objects.filter(Q(status=Room.Status.OPEN) | Q(pk__in=listening)).values_list("pk", "seq")
