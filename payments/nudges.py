@@ -1,18 +1,17 @@
 """Waking a worker when there is a row to be worked on. If a nudge is lost, a sweep finds the row."""
 
-from functools import partial
-
 import structlog
 from celery import current_app
-from django.db import transaction
 from kombu.exceptions import OperationalError
+
+from accounts.afterwards import once_committed
 
 log = structlog.get_logger(__name__)
 
 
 def nudge(task: str, *args: str | int) -> None:
     """Send `task` once the caller's transaction is committed. Without a broker nothing is lost but time."""
-    transaction.on_commit(partial(_send, task, args), robust=True)
+    once_committed(_send, task, args)
 
 
 def _send(task: str, args: tuple[str | int, ...]) -> None:

@@ -8,7 +8,6 @@ from collections.abc import Collection
 from dataclasses import dataclass
 from datetime import datetime
 from enum import StrEnum
-from functools import partial
 from uuid import UUID
 
 import structlog
@@ -18,6 +17,7 @@ from django.db import transaction
 from django.db.models import TextChoices
 from django.utils.translation import gettext_lazy as _
 
+from accounts.afterwards import once_committed
 from accounts.models import User
 from clubs import officers
 from payments.states import move
@@ -268,9 +268,7 @@ def _hold(seat: Seat, *, verdict: Verdict, tab: str, at: datetime) -> Admitted:
     seat.tab, seat.seen_at, seat.resume_hash = tab, at, grants.digest(secret)
     seat.save()
     if was_heard:
-        transaction.on_commit(
-            partial(media_calls.mute, room=seat.room_id, seat=seat.pk, muted=True), robust=True
-        )
+        once_committed(media_calls.mute, room=seat.room_id, seat=seat.pk, muted=True)
     if seat.is_on_stage:
         raise_seq(seat.room)
         callboard.announce(seat.room_id, touched=[seat.pk])
@@ -303,5 +301,4 @@ def _put_out(seat: Seat, *, reason: Reason) -> None:
 
 
 def _stop_sound(seat: Seat) -> None:
-    tell = partial(media_calls.drop, room=seat.room_id, seat=seat.pk, epoch=seat.epoch)
-    transaction.on_commit(tell, robust=True)
+    once_committed(media_calls.drop, room=seat.room_id, seat=seat.pk, epoch=seat.epoch)

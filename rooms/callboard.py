@@ -4,17 +4,16 @@ A room's group gets what everybody sees; a seat's own group gets what ends that 
 """
 
 from collections.abc import Collection
-from functools import partial
 from typing import Any
 
 import structlog
 from asgiref.sync import async_to_sync
 from channels.layers import get_channel_layer
 from django.core.cache import cache
-from django.db import transaction
 from django.utils.translation import gettext as _
 from redis.exceptions import RedisError
 
+from accounts.afterwards import once_committed
 from rooms.models import Room, Seat
 from rooms.protocol import MOST_HANDS_SHOWN, Close, Hand, Person, View, You
 
@@ -85,19 +84,19 @@ def for_eyes_of(seat: Seat, whole: View) -> View:
 
 def announce(room_id: str, *, touched: Collection[str] = ()) -> None:
     """Tell everybody in the room how it stands, on commit; `touched` seats look themselves up."""
-    transaction.on_commit(partial(_announce, room_id, list(touched)), robust=True)
+    once_committed(_announce, room_id, list(touched))
 
 
 def end_seat(seat_id: str, *, upto: int, code: Close) -> None:
     """Close the seat's sockets up to this connection, on commit. Later ones are not meant."""
     message = {"type": "seat.over", "upto": upto, "code": int(code)}
-    transaction.on_commit(partial(_send, seat_group(seat_id), message), robust=True)
+    once_committed(_send, seat_group(seat_id), message)
 
 
 def end_room(room_id: str) -> None:
     """Close every socket of the room for good, on commit."""
     message = {"type": "room.over", "code": int(Close.ROOM_CLOSED)}
-    transaction.on_commit(partial(_send, room_group(room_id), message), robust=True)
+    once_committed(_send, room_group(room_id), message)
 
 
 def _announce(room_id: str, touched: list[str]) -> None:

@@ -7,12 +7,12 @@ moves without authority, only those seated are on stage, and nobody is unmuted b
 from collections.abc import Collection, Iterator
 from contextlib import contextmanager
 from datetime import datetime
-from functools import partial
 from typing import Any
 
 from django.db import transaction
 
 from accounts import audit
+from accounts.afterwards import once_committed
 from rooms import callboard, media_calls
 from rooms.admission import Reason, raise_seq, revoke
 from rooms.models import Ban, Room, Seat
@@ -176,14 +176,12 @@ def _set_muted(room: Room, seat: Seat, *, muted: bool) -> None:
         raise NotNow("Only on stage is there something to mute.")
     if not Seat.objects.filter(pk=seat.pk).exclude(muted=muted).update(muted=muted):
         return  # said twice: nothing changes, and nobody is told
-    tell = partial(media_calls.mute, room=room.pk, seat=seat.pk, muted=muted)
-    transaction.on_commit(tell, robust=True)
+    once_committed(media_calls.mute, room=room.pk, seat=seat.pk, muted=muted)
     _seen(room, seat)
 
 
 def _tell_media(seat: Seat) -> None:
-    tell = partial(media_calls.stage, room=seat.room_id, seat=seat.pk, on=seat.is_on_stage)
-    transaction.on_commit(tell, robust=True)
+    once_committed(media_calls.stage, room=seat.room_id, seat=seat.pk, on=seat.is_on_stage)
 
 
 def _seen(room: Room, *seats: Seat) -> None:

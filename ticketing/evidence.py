@@ -13,8 +13,6 @@ MANY_REFUNDED = 10  # per cent
 @gives_evidence
 def sale_facts(*, payee: Payee) -> list[Fact]:
     events = Event.objects.filter(club__payee=payee).aggregate(
-        delivered=Count("pk", filter=Q(delivery=Event.Delivery.DELIVERED)),
-        missed=Count("pk", filter=Q(delivery=Event.Delivery.NOT_DELIVERED)),
         cancelled=Count("pk", filter=Q(status=Event.Status.CANCELLED)),
     )
     orders = Order.objects.filter(event__club__payee=payee, total_minor__gt=0).aggregate(
@@ -25,12 +23,6 @@ def sale_facts(*, payee: Payee) -> list[Fact]:
     guests = Ticket.objects.live().filter(event__club__payee=payee, holder__isnull=False)
     many = orders["refunded"] * 100 > MANY_REFUNDED * orders["bought"]
     return [
-        Fact(
-            _("Events that took place"),
-            str(events["delivered"]),
-            "neutral" if events["delivered"] else "warning",
-        ),
-        Fact(_("Events that did not"), str(events["missed"]), "danger" if events["missed"] else "neutral"),
         Fact(_("Events cancelled"), str(events["cancelled"])),
         Fact(_("Different buyers"), str(orders["buyers"])),
         Fact(
