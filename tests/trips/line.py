@@ -4,15 +4,18 @@ import socket
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
+from urllib.parse import urlsplit
 
 CHUNK = 65_536
 
 
 class Line:
-    """Passes bytes on between a port of its own and another, until it is cut."""
+    """Passes bytes on between a port of its own and the one at `address`, until it is cut."""
 
-    def __init__(self, to_port: int) -> None:
-        self._to = ("127.0.0.1", to_port)
+    def __init__(self, address: str) -> None:
+        there = urlsplit(address)
+        self._host = there.hostname  # the same name, so that cookies count here too
+        self._to = ("127.0.0.1", there.port)
         self._open: list[socket.socket] = []
         self._is_up = True
         self._door = socket.create_server(("127.0.0.1", 0))
@@ -20,7 +23,7 @@ class Line:
 
     @property
     def url(self) -> str:
-        return f"http://127.0.0.1:{self._door.getsockname()[1]}"
+        return f"http://{self._host}:{self._door.getsockname()[1]}"
 
     def cut(self) -> None:
         """Break every connection, and let no new one through."""
@@ -63,8 +66,8 @@ def _hang_up(end: socket.socket) -> None:
 
 
 @contextmanager
-def line(to_port: int) -> Iterator[Line]:
-    made = Line(to_port)
+def line(address: str) -> Iterator[Line]:
+    made = Line(address)
     try:
         yield made
     finally:

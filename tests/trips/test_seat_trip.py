@@ -55,7 +55,7 @@ def test_a_second_tab_takes_the_seat_over_after_a_click_and_the_first_falls_sile
 def test_a_lost_connection_is_told_and_mended_and_the_raised_hand_is_still_up(
     cast: Cast, product: Product, note: Callable[[str], None]
 ) -> None:
-    with line(product.address.web_port) as wire:
+    with line(product.base_url) as wire:
         ada, ben = cast.of_the_town("Ada"), cast.fan("Ben")
         ben.base_url = wire.url
         an_evening_with(ben, host=ada, title="A bad line")
