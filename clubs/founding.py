@@ -95,20 +95,21 @@ def _must_be_free(name: str, *, apart_from: Club | None = None) -> None:
 
 
 def _with_a_free_slug(club: Club) -> Club:
-    """Save the club under the plainest address that is free. Two that are founded at once both get one."""
+    """Save the club under the plainest address that is free. Any number founded at once all get one."""
     plain = slugify(club.name)[:48].strip("-")
     club.slug = plain if plain and plain not in RESERVED_SLUGS else _lengthened(plain)
     if Club.objects.filter(slug=club.slug).exists():
         club.slug = _lengthened(plain)
-    try:
-        with transaction.atomic():
-            club.save(force_insert=True)
-    except IntegrityError:
-        # Lost against somebody in this very moment: over the name, or only over the address.
-        _must_be_free(club.name)
-        club.slug = _lengthened(plain)
-        club.save(force_insert=True)
-    return club
+    while True:
+        try:
+            with transaction.atomic():
+                club.save(force_insert=True)
+        except IntegrityError:
+            # Lost against somebody in this very moment: over the name, or only over the address.
+            _must_be_free(club.name)
+            club.slug = _lengthened(plain)
+        else:
+            return club
 
 
 def _lengthened(plain: str) -> str:
