@@ -28,7 +28,7 @@ from av import AudioFrame
 from rooms.media import clock, wire
 from rooms.media.ear import Heard, Notes
 from rooms.media.house import House
-from rooms.media.opus import Encoder, OpusPacket
+from rooms.media.opus import Encoder, OpusPacket, packet
 from rooms.media.sound import FRAME_SAMPLES, SAMPLE_RATE, Samples
 
 HERTZ: Final = 440.0
@@ -257,7 +257,7 @@ class _ToneOfPackets(MediaStreamTrack):
 
     async def recv(self) -> OpusPacket:
         pts = await self._beat.next()
-        return self._encoder.encode(_tone(pts), pts=pts)
+        return packet(self._encoder.encode(_tone(pts)), pts=pts)
 
 
 class _ToneOfFrames(MediaStreamTrack):

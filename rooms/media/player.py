@@ -12,10 +12,9 @@ from aiortc.mediastreams import MediaStreamError
 from av import AudioFrame, AudioResampler
 
 from rooms.media import whip_client
-from rooms.media.opus import Encoder, OpusPacket
+from rooms.media.opus import MUSIC_BITRATE, Encoder, OpusPacket, packet
 from rooms.media.sound import FRAME_SAMPLES, FRAME_SECONDS, SAMPLE_RATE, Samples
 
-BITRATE: Final = 64_000  # bit/s, mono
 _LINGER: Final = 0.3  # seconds, so that the last frames are heard before the goodbye
 
 
@@ -107,7 +106,7 @@ class _FileTrack(MediaStreamTrack):
         self._next = next(
             self._frames, None
         )  # reads now, so that a file that is no sound is told before the door
-        self._encoder = Encoder(bitrate=BITRATE)
+        self._encoder = Encoder(bitrate=MUSIC_BITRATE)
         self._start: float | None = None
         self._sent = 0
 
@@ -119,7 +118,7 @@ class _FileTrack(MediaStreamTrack):
             self.finished.set()
             raise MediaStreamError
         await asyncio.sleep(self._start + self._sent * FRAME_SECONDS - loop.time())
-        packet = self._encoder.encode(self._next, pts=self._sent * FRAME_SAMPLES)
+        encoded = packet(self._encoder.encode(self._next), pts=self._sent * FRAME_SAMPLES)
         self._sent += 1
         self._next = next(self._frames, None)
-        return packet
+        return encoded

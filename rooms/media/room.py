@@ -6,7 +6,7 @@ from typing import Final
 
 from rooms.media import mixer
 from rooms.media.listener import Listener
-from rooms.media.opus import HOUSE_EFFORT, STAGE_EFFORT, Encoder, OpusPacket
+from rooms.media.opus import HOUSE_EFFORT, STAGE_EFFORT, Encoder, OpusPacket, packet
 from rooms.media.peer import Speaker
 from rooms.media.session import Reason, Session
 from rooms.media.sound import FRAME_SAMPLES, Samples
@@ -74,7 +74,7 @@ class Mix:
         self.encoder = Encoder(effort=self.effort)
 
     def encode(self, frame: Samples, *, pts: int) -> OpusPacket:
-        return self.encoder.encode(self.limiter.limit(frame), pts=pts)
+        return packet(self.encoder.encode(self.limiter.limit(frame)), pts=pts)
 
 
 @dataclass

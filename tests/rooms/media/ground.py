@@ -12,7 +12,7 @@ from aiortc import MediaStreamTrack, RTCPeerConnection, RTCSessionDescription
 from rooms.media import clock, session, whip_client, wire
 from rooms.media.ear import Heard, Notes
 from rooms.media.house import House
-from rooms.media.opus import Encoder, OpusPacket
+from rooms.media.opus import Encoder, OpusPacket, packet
 from rooms.media.room import Opened, Refused, Room
 from rooms.media.sound import FRAME_SAMPLES, SAMPLE_RATE, Samples
 
@@ -46,7 +46,7 @@ class Tone(MediaStreamTrack):
         pts = self.sent * FRAME_SAMPLES
         self.sent += 1
         frame = sine(self.hz, seconds=clock.TICK, loudness=self.loudness, start=pts)
-        return self._encoder.encode(frame, pts=pts)
+        return packet(self._encoder.encode(frame), pts=pts)
 
 
 @dataclass
