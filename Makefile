@@ -16,7 +16,7 @@ run: .venv/.installed .env ## Start everything on this machine and print the add
 demo: .venv/.installed .env ## Play the main job without a browser, line by line
 	@$(BIN)/python manage.py demo
 
-test: .venv/.installed ## Run every test (installs Chromium and Firefox from Debian's packages if missing)
+test: .venv/.installed ## Run every test (installs Chromium, Firefox and werift for them if missing)
 	@.ci/browsers
 	@$(BIN)/python -m pytest $(ARGS)
 
