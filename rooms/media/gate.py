@@ -57,14 +57,24 @@ _PAYLOAD_TYPES: Final = range(96, 128)  # dynamic, RFC 3551; below 96 RTCP multi
 
 
 @dataclass(frozen=True)
-class _Offer:
-    """An offer taken apart: (name, value) of each attribute we know, in order, and what is said once."""
+class Offer:
+    """An offer taken apart: (name, value) of each attribute we know, in order, and what is said once.
+
+    `mid`, `ice-ufrag`, `ice-pwd` and `setup` are there, each with one value, and so is a fingerprint.
+    """
 
     payload_type: int
     attributes: tuple[tuple[str, str], ...]
 
-    def first(self, name: str) -> str | None:
-        return next((value for known, value in self.attributes if known == name), None)
+    def said(self, name: str) -> str:
+        """Return the first value of an attribute that every admitted offer has."""
+        return next(value for known, value in self.attributes if known == name)
+
+    @property
+    def fingerprints(self) -> list[tuple[str, bytes]]:
+        """Return (hash, digest) for each certificate fingerprint (RFC 8122): ("sha-256", 32 bytes)."""
+        halves = (value.split(" ") for known, value in self.attributes if known == "fingerprint")
+        return [(name.lower(), bytes.fromhex(digest.replace(":", ""))) for name, digest in halves]
 
 
 def admit(offer: str, purpose: Purpose) -> str:
@@ -75,15 +85,20 @@ def admit(offer: str, purpose: Purpose) -> str:
     down. A `.local` name would also cost a second of multicast, and with the mark ICE gives up on Firefox
     before its first check. Raises BadOffer.
     """
+    return _write(read(offer, purpose), purpose)
+
+
+def read(offer: str, purpose: Purpose) -> Offer:
+    """Return what `offer` says, and nothing that we do not know. Raises BadOffer."""
     lines = _lines(offer)
     media_at = [number for number, line in enumerate(lines) if line.startswith("m=")]
     if len(media_at) != 1:
         raise BadOffer("The offer must have exactly one media section, for audio.")
     parts = _media_line(lines[media_at[0]])
     _check_direction(lines[: media_at[0]], lines[media_at[0] :], purpose)
-    taken_apart = _Offer(payload_type=_opus_type(lines, parts), attributes=tuple(_attributes(lines)))
+    taken_apart = Offer(payload_type=_opus_type(lines, parts), attributes=tuple(_attributes(lines)))
     _check_complete(taken_apart)
-    return _write(taken_apart, purpose)
+    return taken_apart
 
 
 def finish(answer: str) -> str:
@@ -164,7 +179,7 @@ def _attributes(lines: list[str]) -> list[tuple[str, str]]:
     return known
 
 
-def _check_complete(offer: _Offer) -> None:
+def _check_complete(offer: Offer) -> None:
     names = [name for name, _ in offer.attributes]
     for name in _ONCE:
         if len({value for known, value in offer.attributes if known == name}) != 1:
@@ -175,11 +190,11 @@ def _check_complete(offer: _Offer) -> None:
         raise BadOffer("The offer must allow rtcp-mux.")
 
 
-def _write(offer: _Offer, purpose: Purpose) -> str:
+def _write(offer: Offer, purpose: Purpose) -> str:
     direction = _DIRECTIONS[purpose][0]
-    head = ["v=0", "o=- 0 0 IN IP4 0.0.0.0", "s=-", "t=0 0", f"a=group:BUNDLE {offer.first('mid')}"]
+    head = ["v=0", "o=- 0 0 IN IP4 0.0.0.0", "s=-", "t=0 0", f"a=group:BUNDLE {offer.said('mid')}"]
     media = [f"m=audio 9 UDP/TLS/RTP/SAVPF {offer.payload_type}", "c=IN IP4 0.0.0.0", f"a={direction}"]
-    said_once = [f"a={name}:{offer.first(name)}" for name in _ONCE]
+    said_once = [f"a={name}:{offer.said(name)}" for name in _ONCE]
     repeated = [f"a={name}:{value}" for name, value in offer.attributes if name in {"fingerprint", "extmap"}]
     codec = ["a=rtcp-mux", f"a=rtpmap:{offer.payload_type} opus/48000/2"]
     every = head + media + said_once + list(dict.fromkeys(repeated)) + codec
