@@ -24,11 +24,14 @@ from rooms.media.sound import FRAME_SAMPLES, SAMPLE_RATE
 def main() -> None:
     parser = argparse.ArgumentParser(description="aiortc's MediaRelay, to be measured.")
     parser.add_argument("--door", type=Path, required=True)
-    asyncio.run(door.serve(parser.parse_args().door, _Stock().reply))
+    parser.add_argument("--host", default=wire.LOOPBACK, help="this machine's address to listen on")
+    given = parser.parse_args()
+    asyncio.run(door.serve(given.door, _Stock(given.host).reply))
 
 
 class _Stock:
-    def __init__(self) -> None:
+    def __init__(self, host: str) -> None:
+        self._host = host
         self._relay = MediaRelay()
         self._source = _Tone()
         self._connections: dict[int, RTCPeerConnection] = {}
@@ -46,7 +49,7 @@ class _Stock:
     async def _listen(self, number: int, offer: str) -> str:
         connection = self._connections[number] = wire.new_connection()
         track = self._relay.subscribe(self._source)
-        wire.bind(connection.addTransceiver(track, direction="sendonly"), [wire.LOOPBACK])
+        wire.bind(connection.addTransceiver(track, direction="sendonly"), [self._host])
         await connection.setRemoteDescription(RTCSessionDescription(sdp=offer, type="offer"))
         await connection.setLocalDescription(await connection.createAnswer())
         return connection.localDescription.sdp

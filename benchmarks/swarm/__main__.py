@@ -12,12 +12,13 @@ import sys
 from benchmarks.limit import room_for_files
 from benchmarks.swarm.crowd import Crowd
 from benchmarks.swarm.doors import Door, ServerDoor
+from benchmarks.swarm.janus_door import JanusDoor
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(description="Many light WebRTC listeners.")
-    parser.add_argument("--door", required=True, help="Unix socket where offers are answered")
-    parser.add_argument("--kind", choices=("server",), default="server")
+    parser.add_argument("--door", required=True, help="Unix socket: ours, or Janus's")
+    parser.add_argument("--kind", choices=("server", "streaming", "audiobridge"), default="server")
     parser.add_argument(
         "--host", default="127.0.0.1", help="this machine's address for the listeners' sockets"
     )
@@ -25,7 +26,11 @@ def main() -> None:
     parser.add_argument("--sample-every", type=int, default=100)
     given = parser.parse_args()
     room_for_files(1 << 20)
-    door: Door = ServerDoor(given.door, setup=given.setup)
+    door: Door
+    if given.kind == "server":
+        door = ServerDoor(given.door, setup=given.setup)
+    else:
+        door = JanusDoor(given.door, plugin=given.kind)
     Orders(Crowd(door, host=given.host, sample_every=given.sample_every)).follow()
 
 

@@ -55,13 +55,13 @@ def offer(*, name: str, password: str, fingerprint: str, address: tuple[str, int
 
 
 def read(answer: str) -> Answer:
-    """Return what `answer` says. Raises BadAnswer."""
+    """Return what `answer`, or an offer that we answer, says. Raises BadAnswer."""
     lines = answer.splitlines()
     said = {found[1].lower(): found[2] for line in lines if (found := _SAID.fullmatch(line))}
     missing = [name for name in _WANTED if name not in said]
     if missing:
         raise BadAnswer(f"The answer does not say {missing[0]}.")
-    if said["setup"] != "passive":
+    if said["setup"] == "active":
         raise BadAnswer("The answer wants us to be the DTLS server.")
     candidates = (_CANDIDATE.fullmatch(line) for line in lines)
     addresses = tuple((found[1], int(found[2])) for found in candidates if found)

@@ -67,8 +67,8 @@ class Ear:
         self.tally = Tally()
 
     def mark(self) -> None:
-        """Begin a new tally; the gap that is open now counts in it."""
-        self.tally = Tally()
+        """Begin a new tally; the gap that is open now counts in neither."""
+        self.tally, self._last = Tally(), None
 
     def take(self, packet: bytes, *, at: float) -> bool:
         """Note a packet that the kernel received at `at` (seconds). False if it cannot be decrypted."""

@@ -19,6 +19,7 @@ LOST_SECONDS: Final = 30.0
 _FIRST_PATIENCE: Final = 0.1  # seconds until a check is repeated; doubled each time
 _SHAKING_PATIENCE: Final = 0.25  # how often OpenSSL's timer is looked at
 _PRIORITY: Final = 1_862_270_975  # peer-reflexive, RFC 8445 §5.1.2
+_MOST_WILFUL: Final = (1 << 64) - 1  # the tie-breaker that wins, so that we nominate (RFC 8445 §7.3.1.1)
 _SO_TIMESTAMPNS: Final = 35  # Linux; Python gives it no name
 _TIMESPEC: Final = struct.Struct("@qq")
 _REPORT: Final = struct.Struct("!BBHIIIIIII")  # RFC 3550 §6.4.2, with one block
@@ -217,7 +218,7 @@ class Listener:
             password=self._answer.password,
             transaction=self._asked,
             priority=_PRIORITY,
-            tie_breaker=self._ssrc,
+            tie_breaker=_MOST_WILFUL,
             nominate=True,
         )
         for address in [self._to] if self._to[1] else self._answer.addresses:
