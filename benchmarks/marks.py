@@ -181,10 +181,13 @@ class Listening:
             late = round((_middle(near) or 0.0) * SAMPLE_RATE)
             said = resampled(self._script.samples[where], PESQ_RATE)
             heard = resampled(self._heard[where.start + late : where.stop + late], PESQ_RATE)
+            if not np.any(heard):
+                scores.append(1.0)  # of digital silence `pesq` makes no number
+                continue
             try:
                 scores.append(float(pesq(PESQ_RATE, said, heard, "wb")))
             except NoUtterancesError:
-                scores.append(1.0)  # silence
+                scores.append(1.0)
         return scores
 
     def _last_word(self) -> Word:

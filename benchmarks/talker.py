@@ -1,11 +1,12 @@
 """A speaker's far end for the benchmarks: a real WebRTC client that says ready-made packets on time."""
 
 import asyncio
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable, Iterable, Sequence
 from dataclasses import dataclass, field
 from typing import Final
 
 from aiortc import MediaStreamTrack, RTCPeerConnection, RTCSessionDescription
+from aiortc.mediastreams import MediaStreamError
 
 from benchmarks.relay import Harm, Relay, open_relay, without_candidates
 from benchmarks.speech import Script
@@ -34,16 +35,17 @@ class Talking(MediaStreamTrack):
     """Says `talk` from the moment of `begin`, each packet when the sound in it would have been spoken.
 
     After its last packet it says nothing more and does not end: a goodbye could overtake the last word.
+    `talk` may also be an endless one.
     """
 
     kind = "audio"
 
-    def __init__(self, talk: Talk) -> None:
+    def __init__(self, talk: Iterable[bytes | None]) -> None:
         super().__init__()
         self.began_at: float | None = None  # loop time at which the packet of frame 0 is sent
         self.latest = 0.0  # seconds: the most by which a packet was sent too late
         self.done = asyncio.Event()
-        self._left = [(frame, payload) for frame, payload in enumerate(talk) if payload is not None][::-1]
+        self._left = ((frame, payload) for frame, payload in enumerate(talk) if payload is not None)
         self._begun = asyncio.Event()
 
     def begin(self, at: float) -> None:
@@ -53,11 +55,12 @@ class Talking(MediaStreamTrack):
 
     async def recv(self) -> OpusPacket:
         await self._begun.wait()
-        if self.began_at is None or not self._left:
+        loop = asyncio.get_running_loop()
+        frame, payload = next(self._left, (0, None))
+        if payload is None:
             self.done.set()
             await asyncio.Event().wait()
-        loop = asyncio.get_running_loop()
-        frame, payload = self._left.pop()
+            raise MediaStreamError
         due = (self.began_at or 0.0) + frame * FRAME_SECONDS
         await asyncio.sleep(due - loop.time())
         self.latest = max(self.latest, loop.time() - due)
@@ -66,20 +69,20 @@ class Talking(MediaStreamTrack):
 
 @dataclass
 class Talker:
-    """A client on the far side of a bad network."""
+    """A client on the far side of a network, good or bad."""
 
     track: Talking
     connection: RTCPeerConnection = field(default_factory=wire.new_connection)
     relay: Relay | None = None
 
-    async def connect(self, answer_to: Answer, harm: Harm) -> None:
-        """Come up to the server that answers, through a relay that does `harm`."""
+    async def call(self, answer_to: Answer, harm: Harm | None = None) -> None:
+        """Come to the server that answers, through a relay that does `harm` if there is any."""
         wire.bind(self.connection.addTransceiver(self.track, direction="sendonly"), [LOOPBACK])
         await self.connection.setLocalDescription(await self.connection.createOffer())
         answer = await answer_to(without_candidates(self.connection.localDescription.sdp))
-        through = await open_relay(answer, harm)
-        self.relay = through.relay
-        await self.connection.setRemoteDescription(RTCSessionDescription(sdp=through.answer, type="answer"))
+        if harm is not None:
+            answer, self.relay = await open_relay(answer, harm)
+        await self.connection.setRemoteDescription(RTCSessionDescription(sdp=answer, type="answer"))
 
     async def up(self) -> None:
         """Return when it is connected. Raises NeverConnected."""

@@ -40,7 +40,7 @@ class Side:
     recorder: Recorder
 
     async def connect(self, harm: Harm) -> None:
-        await self.talker.connect(self.recorder.ear.answer, harm)
+        await self.talker.call(self.recorder.ear.answer, harm)
         async with asyncio.timeout(CONNECT_SECONDS):
             await self.talker.up()
 
