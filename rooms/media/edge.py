@@ -120,7 +120,8 @@ class Edge:
         token = secrets.randbits(32)
         self._pongs[token] = done = asyncio.Event()
         self.tell_sender(pipe.Ping(token))
-        await done.wait()
+        if self._pipe is not None:
+            await done.wait()
         self._pongs.pop(token, None)
 
     def tell_sender(self, message: pipe.Message) -> None:

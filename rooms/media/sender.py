@@ -108,7 +108,7 @@ class Sender:
     def _add(self, new: pipe.Add) -> None:
         stream = self._streams.get(new.room_name)
         if stream is None:
-            stream = Stream(new.ssrc, new.cname, self._press, Timeline(high=self._high))
+            stream = Stream(new.ssrc, new.cname, self._press, Timeline(high=self._high), time.monotonic())
             self._streams[new.room_name] = stream
             self._rooms[new.room] = new.room_name
         try:

@@ -142,13 +142,13 @@ class Stream:
     cname: str
     press: Press
     timeline: Timeline
+    sent_at: float  # when the last packet was sent, or the stream made; seconds of the timeline's clock
     fed: bool = False  # since it was last looked at
     broken: list[int] = field(default_factory=list)  # members whose packets could not be protected
     started: list[int] = field(default_factory=list)  # members who were sent their first packet
 
     def __post_init__(self) -> None:
         self.members: dict[int, Member] = {}
-        self.sent_at = 0.0
         self._groups: dict[tuple[int, int], Group] = {}
         self._apart: dict[int, Member] = {}  # whose seat hears a mix of its own
         self._own: frozenset[str] = frozenset()
