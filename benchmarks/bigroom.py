@@ -70,8 +70,11 @@ def _held(step: dict[str, Any]) -> bool:
 def _what_ended(step: dict[str, Any]) -> str:
     shares = step["share_of_a_core"]
     reasons = [f"{name} had {share:.0%} of a core" for name, share in shares.items() if share > FULL]
-    if sum(shares.values()) > FULL * (os.cpu_count() or 1):
-        reasons.append(f"all cores together were {sum(shares.values()):.2f} busy")
+    strangers = step["cores_taken_by_strangers"]
+    if sum(shares.values()) + strangers > FULL * (os.cpu_count() or 1):
+        reasons.append(
+            f"all cores were busy: {sum(shares.values()):.2f} with this, {strangers:.2f} with others"
+        )
     reasons += [f"{times} listeners: {why}" for why, times in step["heard"]["failed"].items()]
     reasons.append(f"{step['heard'].get('delivered_share', 0):.4%} of packets arrived")
     return "; ".join(reasons)

@@ -1,6 +1,7 @@
 """Where a server under test answers offers: JSON datagrams on a Unix socket, each with its number."""
 
 import asyncio
+import contextlib
 import json
 import socket
 from collections.abc import Awaitable, Callable
@@ -30,21 +31,38 @@ async def serve(path: Path, reply: Reply) -> None:
 
 async def _attend(caller: socket.socket, reply: Reply) -> None:
     loop = asyncio.get_running_loop()
-    # An answer in a task of its own: while one waits for the caller to read, the next question is read.
-    async with asyncio.TaskGroup() as answers:
-        with caller:
-            while letter := await loop.sock_recv(caller, MOST_BYTES):
-                answers.create_task(_answer(caller, json.loads(letter), reply))
+    # Bounded by the benchmark's listeners. One writer, for of two that wait on a descriptor one is forgotten.
+    waiting: asyncio.Queue[bytes] = asyncio.Queue()
+    with caller:
+        writing = loop.create_task(_write(caller, waiting))
+        # An answer in a task of its own: while one is made, the next question is read.
+        async with asyncio.TaskGroup() as answers:
+            while letter := await _read(caller):
+                answers.create_task(_answer(waiting, json.loads(letter), reply))
+        writing.cancel()
 
 
-async def _answer(caller: socket.socket, question: dict[str, Any], reply: Reply) -> None:
+async def _read(caller: socket.socket) -> bytes:
+    try:
+        return await asyncio.get_running_loop().sock_recv(caller, MOST_BYTES)
+    except ConnectionError:
+        return b""  # gone without having read all
+
+
+async def _write(caller: socket.socket, waiting: "asyncio.Queue[bytes]") -> None:
+    with contextlib.suppress(ConnectionError):
+        while True:
+            await asyncio.get_running_loop().sock_sendall(caller, await waiting.get())
+
+
+async def _answer(waiting: "asyncio.Queue[bytes]", question: dict[str, Any], reply: Reply) -> None:
     try:
         told = await reply(question)
     except Refused as no:
         told = {"refused": str(no)}
     if told is not None:
         numbered = {"number": question["number"], **told} if "number" in question else told
-        await asyncio.get_running_loop().sock_sendall(caller, json.dumps(numbered).encode())
+        waiting.put_nowait(json.dumps(numbered).encode())
 
 
 class Caller:

@@ -138,9 +138,14 @@ def _measure(subject: Subject, *, sizes: tuple[int, int], seconds: float) -> dic
             "marginal": round(with_others, 1),
             "fixed_us_per_s": round(per_second[0]["whole"] - with_others * sizes[0]),
         },
-        "bytes_per_listener": round((large["resident_bytes"] - small["resident_bytes"]) / more),
+        "bytes_per_listener": round(_bytes_between(small, large) / more),
         "runs": runs,
     }
+
+
+def _bytes_between(small: dict[str, Any], large: dict[str, Any]) -> int:
+    grown: int = sum(large["resident_bytes"].values()) - sum(small["resident_bytes"].values())
+    return grown
 
 
 if __name__ == "__main__":

@@ -30,11 +30,17 @@ def main() -> None:
     parser.add_argument("--listeners", type=int, default=1000, help="who listen while the storm comes")
     parser.add_argument("--storm", type=int, default=200)
     parser.add_argument("--ptime", type=int, default=20, choices=(20, 40, 60))
+    parser.add_argument(
+        "--nice",
+        type=int,
+        default=0,
+        help="for the listeners, whose handshakes would be elsewhere in earnest",
+    )
     given = parser.parse_args()
-    results: dict[str, Any] = {"machine": machine(), "ptime_ms": given.ptime}
+    results: dict[str, Any] = {"machine": machine(), "ptime_ms": given.ptime, "swarm_nice": given.nice}
     with Rig() as rig:
         most = ALONE + PACED + given.listeners + given.storm
-        subject = ours(rig, most=most, ptime=given.ptime, sample_every=20)
+        subject = ours(rig, most=most, ptime=given.ptime, sample_every=20, nice=given.nice)
         results["alone"] = join(subject.swarm, ALONE, per_second=ALONE_PER_SECOND)
         results["paced"] = paced = _paced(subject)
         results["storm"] = storm = _storm(
@@ -80,11 +86,24 @@ def _storm(subject: Subject, *, here: int, listeners: int, size: int) -> dict[st
     subject.swarm.ask(op="mark")
     time.sleep(AFTER_STORM_SECONDS)
     calm = subject.swarm.ask(op="count", expected=0)
+    late = _late(subject)
     subject.swarm.ask(op="mark")
     joined = join(subject.swarm, size, per_second=0)
     time.sleep(AFTER_STORM_SECONDS)
     heard = subject.swarm.ask(op="count", expected=0)
-    return {"listening": listeners, "joins": joined, "before": calm, "those_who_listened": heard}
+    return {
+        "listening": listeners,
+        "joins": joined,
+        "before": calm,
+        "those_who_listened": heard,
+        "source_late_over_ms": {limit: times - late[limit] for limit, times in _late(subject).items()},
+    }
+
+
+def _late(subject: Subject) -> dict[str, int]:
+    """Return how often the source itself was late, for then the gaps are not the edge's."""
+    late: dict[str, int] = subject.tone.ask(op="count")["late_over_ms"] if subject.tone else {}
+    return late
 
 
 if __name__ == "__main__":

@@ -1,5 +1,6 @@
 """What a process costs: CPU to the nanosecond and memory, read from outside (Linux)."""
 
+import os
 import time
 from dataclasses import dataclass
 from pathlib import Path
@@ -33,23 +34,39 @@ def soft_interrupts() -> list[int]:
     return [int(entry.name) for entry, name in names if _read(name).startswith("ksoftirqd/")]
 
 
+def busy_seconds() -> float:
+    """Return how long all cores together have been busy with anything at all, within 10 ms."""
+    user, nice, system, _, _, *rest = (
+        Path("/proc/stat").read_text(encoding="ascii").splitlines()[0].split()[1:]
+    )
+    return sum(map(int, (user, nice, system, *rest[:3]))) / os.sysconf("SC_CLK_TCK")
+
+
 @dataclass(frozen=True)
 class Reading:
-    """CPU of several processes, by name, at one moment."""
+    """CPU of several processes, by name, and of the whole machine, at one moment."""
 
     at: float
     cpu: dict[str, float]
+    busy: float
 
     def shares_since(self, before: "Reading") -> dict[str, float]:
         """Return for each name the share of one core since `before`."""
         wall = self.at - before.at
         return {name: round((cpu - before.cpu[name]) / wall, 5) for name, cpu in self.cpu.items()}
 
+    def strangers_since(self, before: "Reading") -> float:
+        """Return the cores that were busy with what none of the names stands for; figures want it near 0."""
+        ours = sum(self.cpu.values()) - sum(before.cpu.values())
+        return round((self.busy - before.busy - ours) / (self.at - before.at), 3)
+
 
 def read(pids: dict[str, list[int]]) -> Reading:
     """Read the CPU of the processes that stand under each name."""
     return Reading(
-        at=time.monotonic(), cpu={name: sum(map(cpu_seconds, among)) for name, among in pids.items()}
+        at=time.monotonic(),
+        cpu={name: sum(map(cpu_seconds, among)) for name, among in pids.items()},
+        busy=busy_seconds(),
     )
 
 

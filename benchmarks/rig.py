@@ -92,11 +92,17 @@ class Rig:
         return server, path
 
     def swarm(
-        self, door: Path, *, kind: str = "server", setup: str = "actpass", sample_every: int = 100
+        self,
+        door: Path,
+        *,
+        kind: str = "server",
+        setup: str = "actpass",
+        sample_every: int = 100,
+        nice: int = 0,
     ) -> Helper:
         return self.helper(
             "swarm", "--door", door, "--kind", kind, "--setup", setup, "--host", self.host,
-            "--sample-every", sample_every,
+            "--sample-every", sample_every, "--nice", nice,
         )  # fmt: skip
 
     def call(self, door: Path) -> Caller:

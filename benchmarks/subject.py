@@ -28,7 +28,7 @@ class Subject:
         return size
 
 
-def ours(rig: Rig, *, most: int, ptime: int, sample_every: int = 100) -> Subject:
+def ours(rig: Rig, *, most: int, ptime: int, sample_every: int = 100, nice: int = 0) -> Subject:
     """Start an edge with its sender, a source that feeds it as a mixer does, and an empty swarm."""
     _, path = rig.server("house_under_test", "--host", rig.host, "--most", most)
     house = rig.call(path)
@@ -37,7 +37,7 @@ def ours(rig: Rig, *, most: int, ptime: int, sample_every: int = 100) -> Subject
     return Subject(
         servers={"edge": [about["edge"]], "sender": about["sender"]},
         others={"mixer": [tone.pid]},
-        swarm=rig.swarm(path, sample_every=sample_every),
+        swarm=rig.swarm(path, sample_every=sample_every, nice=nice),
         tone=tone,
         ptime=ptime,
         house=house,
@@ -53,7 +53,8 @@ def stretch(subject: Subject, listeners: int, *, seconds: float) -> dict[str, An
     counted = subject.house.ask(op="counters")["counters"] if subject.house else {}
     before = meter.read(watched)
     time.sleep(seconds)
-    shares = meter.read(watched).shares_since(before)
+    after = meter.read(watched)
+    shares = after.shares_since(before)
     expected = hush(subject.tone, ptime=subject.ptime) - sent if subject.tone else 0
     heard = subject.swarm.ask(op="count", expected=expected)
     if subject.house:
@@ -64,9 +65,12 @@ def stretch(subject: Subject, listeners: int, *, seconds: float) -> dict[str, An
     return {
         "listeners": listeners,
         "share_of_a_core": shares,
+        "cores_taken_by_strangers": after.strangers_since(before),
         "cpu_us_per_s": {"servers": round(servers * 1e6), "whole": round(whole * 1e6)},
         "packets_per_s": round(heard["packets"] / seconds),
-        "resident_bytes": sum(meter.resident_bytes(pid) for pids in subject.servers.values() for pid in pids),
+        "resident_bytes": {
+            name: sum(map(meter.resident_bytes, pids)) for name, pids in subject.servers.items()
+        },
         "heard": heard,
     }
 
