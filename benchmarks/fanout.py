@@ -133,6 +133,10 @@ def _measure(subject: Subject, *, sizes: tuple[int, int], seconds: float) -> dic
             f"at_{sizes[1]}": round(per_second[1]["servers"] / sizes[1], 1),
             "marginal": round(marginal, 1),
             "fixed_us_per_s": round(per_second[0]["servers"] - marginal * sizes[0]),
+            "marginal_by_process": {
+                name: round((large["share_of_a_core"][name] - small["share_of_a_core"][name]) / more * 1e6, 1)
+                for name in subject.servers
+            },
         },
         "with_source": {
             "marginal": round(with_others, 1),
