@@ -12,7 +12,6 @@ from av import AudioFrame
 from numpy.typing import NDArray
 
 from rooms.media import whip_client
-from rooms.media.peer import to_mono
 from rooms.media.sound import FRAME_SAMPLES, SAMPLE_RATE, SILENCE_DBFS, Samples, dbfs
 
 AUDIBLE_DBFS: Final = -60.0
@@ -186,3 +185,10 @@ class Notes:
             self.begun.set()
         if dbfs(piece) > AUDIBLE_DBFS:
             self._audible = now
+
+
+def to_mono(frame: AudioFrame) -> Samples:
+    """Return what aiortc decoded (interleaved 16-bit, any channels) as mono, shape (frame.samples,)."""
+    interleaved = frame.to_ndarray().reshape(frame.samples, -1)
+    mono: Samples = interleaved.mean(axis=1, dtype=np.float32) / np.float32(32_768.0)
+    return mono

@@ -155,6 +155,11 @@ def duration(payload: bytes) -> int:
     return samples if samples <= MOST_SAMPLES else 0
 
 
+def has_fec(payload: bytes) -> bool:
+    """Return whether `payload` can recover the packet before it (RFC 6716 §4.2.4, LBRR)."""
+    return bool(payload) and _opus.opus_packet_has_lbrr(payload, len(payload)) > 0
+
+
 # Samples per frame for each configuration: SILK 10/20/40/60 ms, hybrid 10/20, CELT 2.5/5/10/20.
 _FRAME_OF: Final = (480, 960, 1920, 2880) * 3 + (480, 960) * 2 + (120, 240, 480, 960) * 4
 
@@ -186,6 +191,7 @@ def _typed(library: ctypes.PyDLL) -> ctypes.PyDLL:
         "opus_decoder_init": (pointer, ctypes.c_int32, number),
         "opus_decode_float": (pointer, ctypes.c_char_p, ctypes.c_int32, pointer, number, number),
         "opus_decoder_ctl": (pointer, number),
+        "opus_packet_has_lbrr": (ctypes.c_char_p, ctypes.c_int32),
         "opus_strerror": (number,),
     }.items():
         getattr(library, name).argtypes = takes

@@ -2,24 +2,40 @@
 
 import asyncio
 from collections.abc import Callable, Sequence
-from typing import ClassVar, Final
+from typing import ClassVar, Final, NamedTuple
 
-import numpy as np
-from aiortc import MediaStreamTrack, RTCRtpTransceiver
-from aiortc.mediastreams import MediaStreamError
-from av import AudioFrame
+from aiortc import RTCRtpTransceiver
 
+from rooms.media import rtp, wire
 from rooms.media.gate import Purpose
-from rooms.media.jitter import Cushion
-from rooms.media.levels import Meter
+from rooms.media.levels import Loudness, Meter
 from rooms.media.session import Reason, Session
-from rooms.media.sound import Samples
+from rooms.media.sound import FRAME_SAMPLES, SAMPLE_RATE, Samples
+from rooms.media.voice import Voice
 
 SENDING_SECONDS: Final = 2.0  # a speaker without packets for so long is not sending
 
+OnPacket = Callable[[rtp.Packet, float], None]
+
+
+class Figures(NamedTuple):
+    """How a speaker's packets have come since the session began, or since their stream was another one."""
+
+    received: int  # packets
+    lost: int  # packets that never came, as far as is known
+    late: int  # packets that came when their time was over, or were let go to be on time again
+    duplicated: int
+    recovered: int  # packets, by in-band FEC
+    concealed: float  # frames of 20 ms that were guessed
+    jitter_ms: float  # all but one in a hundred come within this
+    delay_ms: float  # what waiting here adds, as of the last frame
+
 
 class Speaker(Session):
-    """Takes one seat's voice in. Muted, it still reads, so that nothing piles up, and throws it away."""
+    """Takes one seat's voice in. Muted, its packets are counted and thrown away before they are decoded.
+
+    `on_packet` is given each packet that passes (not while muted) and the loop's time at which it came.
+    """
 
     purpose: ClassVar[Purpose] = Purpose.SPEAK
 
@@ -34,61 +50,83 @@ class Speaker(Session):
         muted: bool,
     ) -> None:
         self.meter = Meter()
+        self.on_packet: OnPacket | None = None
         self._muted = muted
-        self._cushion = Cushion()
-        self._reading: asyncio.Task[None] | None = None
+        self._voice = Voice()
+        self._loudness = Loudness()
+        self._claims = False  # whether packets say how loud they are
+        self._loop = asyncio.get_running_loop()
         self._last_packet = float("-inf")  # loop time
         super().__init__(seat=seat, epoch=epoch, addresses=addresses, at=at, ended=ended)
-        self._connection.on("track", self._read)
 
     def mute(self, *, muted: bool) -> None:
         """Let sound through or not, from this tick on."""
         self._muted = muted
         self._forget()
 
-    def take(self) -> Samples | None:
-        """Return this tick's frame, shape (960,), or None for nothing. Call it once per tick."""
-        frame = None if self._muted else self._cushion.take()
+    def take(self, *, decode: bool = True) -> Samples | None:
+        """Return this tick's frame, shape (960,), or None for nothing. Call it once per tick.
+
+        Without `decode` there is never a frame, and hardly a cost; time goes on as if there were.
+        """
+        if self._muted:
+            self.meter.hear(None)
+            return None
+        at = self._loop.time()
+        # Of packets that do not say how loud they are, only decoding tells.
+        frame = self._voice.take(at=at, quiet=self.meter.quiet, decode=decode or not self._claims)
         self.meter.hear(frame)
-        return frame
+        if not self._claims:
+            self._loudness.tell(self.meter.dbfs, at=at)
+        return frame if decode else None
+
+    @property
+    def loudness(self) -> float:
+        """The loudest of the last 0.3 s in dBFS, known before it is decoded where packets tell (RFC 6464)."""
+        return self._loudness.at(self._loop.time())
 
     @property
     def sending(self) -> bool:
         """Whether packets came in during the last two seconds, muted or not."""
-        return asyncio.get_running_loop().time() - self._last_packet < SENDING_SECONDS
+        return self._loop.time() - self._last_packet < SENDING_SECONDS
+
+    @property
+    def figures(self) -> Figures:
+        """How the packets have come until now."""
+        buffer, reception = self._voice.buffer, self._uplink.reception
+        return Figures(
+            received=reception.received,
+            lost=max(0, reception.lost),
+            late=buffer.late + buffer.skipped,
+            duplicated=buffer.duplicated,
+            recovered=buffer.recovered,
+            concealed=buffer.concealed_samples / FRAME_SAMPLES,
+            jitter_ms=buffer.delays.nearly_most / SAMPLE_RATE * 1_000,
+            delay_ms=buffer.waiting_samples / SAMPLE_RATE * 1_000,
+        )
 
     def _add_transceiver(self) -> RTCRtpTransceiver:
-        return self._connection.addTransceiver("audio", direction="recvonly")
+        transceiver = self._connection.addTransceiver("audio", direction="recvonly")
+        self._uplink = wire.Uplink(transceiver, heard=self._hear, left=lambda: self.stop(Reason.LEFT))
+        return transceiver
 
     def _silence(self) -> None:
         self._muted = True
+        self._uplink.close()
         self._forget()
-        if self._reading is not None:
-            self._reading.cancel()
 
     def _forget(self) -> None:
-        self._cushion.clear()
+        self._voice.hush()
+        self._loudness.hush()
         self.meter.hush()
 
-    def _read(self, track: MediaStreamTrack) -> None:
-        self._reading = asyncio.get_running_loop().create_task(self._read_all(track))
-
-    async def _read_all(self, track: MediaStreamTrack) -> None:
-        loop = asyncio.get_running_loop()
-        while True:
-            try:
-                frame = await track.recv()
-            except MediaStreamError:
-                # RTCP BYE or the end of DTLS: this track never speaks again.
-                self.stop(Reason.LEFT)
-                return
-            self._last_packet = loop.time()
-            if not self._muted and isinstance(frame, AudioFrame):
-                self._cushion.put(to_mono(frame))
-
-
-def to_mono(frame: AudioFrame) -> Samples:
-    """Return what aiortc decoded (interleaved 16-bit, any channels) as mono, shape (frame.samples,)."""
-    interleaved = frame.to_ndarray().reshape(frame.samples, -1)
-    mono: Samples = interleaved.mean(axis=1, dtype=np.float32) / np.float32(32_768.0)
-    return mono
+    def _hear(self, packet: rtp.Packet, at: float) -> None:
+        self._last_packet = at
+        self._claims = packet.level is not None
+        self._voice.put(packet, at=at, hold=not self._muted)
+        if self._muted:
+            return
+        if packet.level is not None:
+            self._loudness.tell(packet.level, at=at)
+        if self.on_packet is not None:
+            self.on_packet(packet, at)

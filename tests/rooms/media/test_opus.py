@@ -28,12 +28,6 @@ def decoded(packets: list[bytes]) -> Samples:
     return np.concatenate([decoder.decode(one) for one in packets])
 
 
-def has_fec(payload: bytes) -> bool:
-    """Return whether a packet of one frame carries the one before it again (RFC 6716 §4.2.4, LBRR)."""
-    is_celt_alone = payload[0] & 0x80
-    return not is_celt_alone and bool(payload[1] & 0x40)
-
-
 def after_a_loss(packets: list[bytes], *, length: int, lost: int, recover: bool) -> tuple[Samples, Samples]:
     """Return the lost packet as it is filled in, and as it was."""
     decoder = Decoder()
@@ -59,11 +53,13 @@ def test_a_lost_packet_is_recovered_from_the_next_far_better_than_it_is_guessed(
 
 
 def test_speech_carries_forward_error_correction() -> None:
-    assert sum(map(has_fec, encoded(speech(100)))) > 60
+    assert sum(map(opus.has_fec, encoded(speech(100)))) > 60
 
 
 def test_music_has_no_speech_codec_in_it() -> None:
-    configurations = {one[0] >> 3 for one in encoded(speech(50), Encoder(music=True))}
+    packets = encoded(speech(50), Encoder(music=True))
+    configurations = {one[0] >> 3 for one in packets}
+    assert not any(map(opus.has_fec, packets))
     assert configurations <= set(range(16, 32))  # CELT alone (RFC 6716 §3.1)
 
 
@@ -95,8 +91,8 @@ def test_an_expected_loss_can_be_told_on_the_way() -> None:
     encoder = Encoder(bitrate=24_000, expected_loss=0)
     without = encoded(speech(50), encoder)
     encoder.expect(loss=20)
-    assert not any(map(has_fec, without))
-    assert sum(map(has_fec, encoded(speech(50), encoder))) > 30
+    assert not any(map(opus.has_fec, without))
+    assert sum(map(opus.has_fec, encoded(speech(50), encoder))) > 30
 
 
 def test_concealment_fades_away() -> None:
