@@ -24,6 +24,7 @@ _MARGIN: Final = 6 * _MS  # for our own clock and loop, which are not quite even
 _SHORT: Final = 3 * _MS  # of slack missing to the target, before a quiet moment is made longer
 _PATIENCE: Final = 10 * _MS  # of slack missing to the target, before a hole is waited at
 _TOO_MUCH: Final = 25 * _MS  # of slack above the target, before a frame is let go
+_FAR_TOO_MUCH: Final = MOST_SLACK + 40 * _MS  # of slack in all, before packets are let go unplayed
 _LEAST_OVER: Final = 12  # decisions over which the least slack counts
 _QUIET_NEVER_CAME: Final = 50  # decisions in which to wait for a quiet moment to shorten in
 _LOSS_SECONDS: Final = 10.0  # after which losses are forgotten
@@ -106,7 +107,7 @@ class Buffer:
         wanted = self.delays.nearly_most + _MARGIN + max(0, FRAME_SAMPLES - self._length)
         if self._fec and len(self._losses) >= _LOSSES:
             wanted += self._length
-        return min(wanted, MOST_SLACK - _TOO_MUCH)
+        return min(wanted, MOST_SLACK)
 
     def restart(self) -> None:
         """Begin with a stream of which nothing is known."""
@@ -266,9 +267,9 @@ class Buffer:
 
     def _catch_up(self, at: float) -> None:
         """Let go what has waited for more than anybody should wait."""
-        while self._held and self._slack_of(self._held[0].timestamp, at) > MOST_SLACK + FRAME_SAMPLES:
+        while self._held and self._slack_of(self._held[0].timestamp, at) > _FAR_TOO_MUCH:
             self._skip()
-        if self._playing and self._held and self._slack(at) > MOST_SLACK + FRAME_SAMPLES:
+        if self._playing and self._held and self._slack(at) > _FAR_TOO_MUCH:
             # What is missing before the first packet would only keep it waiting.
             self._next, self._last_sequence = self._held[0].timestamp, self._held[0].sequence - 1
 
