@@ -8,7 +8,7 @@ TALKING_DBFS: Final = -55.0  # a little below what is shown as speaking, so that
 _HOLD: Final = 40  # ticks, 0.8 s, for which a voice keeps its place in a pause
 _LOUDER: Final = 6.0  # dB by which a newcomer must be louder than a voice that is talking
 _FOR: Final = 15  # ticks, 0.3 s, for which it must be so
-_FALLS: Final = 0.6  # dB per tick, 30 a second: between syllables a voice is as loud as in them
+_FALLS: Final = 0.15  # dB per tick, 7.5 a second: in a pause a voice counts nearly as loud as it was
 
 
 class Loudest:

@@ -26,6 +26,21 @@ async def ticks(seconds: float, *, hold_up: float = 0.0) -> tuple[list[int], lis
     return numbers, times
 
 
+async def test_a_hold_up_is_told_in_seconds_and_ticks_in_time_as_none() -> None:
+    told: list[float] = []
+
+    def tick(_: int) -> None:
+        if len(told) == 5:
+            time.sleep(0.150)
+
+    running = asyncio.create_task(clock.run(tick, late=told.append))
+    await asyncio.sleep(0.4)
+    running.cancel()
+    assert 0.125 < max(told) < 0.2
+    assert told.index(max(told)) == 5
+    assert min(told) < 0.001
+
+
 async def test_it_keeps_fifty_ticks_a_second_by_its_number() -> None:
     _, _ = await ticks(0.1)
     numbers, times = await ticks(1.0)
