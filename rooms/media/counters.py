@@ -29,7 +29,8 @@ class Counters:
     reports_forged: int = 0
     lost_share_sum: float = 0.0  # of all reports: divide by `reports`
     jitter_seconds_sum: float = 0.0
-    sender: Figures = field(default_factory=Figures)  # refreshed once a second
+    rss_bytes: int = 0  # of the edge itself; refreshed once a second, as the sender's figures are
+    sender: Figures = field(default_factory=Figures)
 
     def joined(self, seconds: float) -> None:
         """Count one listener whose first packet flowed `seconds` after the offer."""

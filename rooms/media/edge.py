@@ -11,7 +11,7 @@ from collections.abc import Sequence
 from pathlib import Path as FilePath
 from typing import Final
 
-from rooms.media import datagrams, listener_sdp, pipe
+from rooms.media import datagrams, listener_sdp, memory, pipe
 from rooms.media.audience import Audience, Tell
 from rooms.media.counters import Counters
 from rooms.media.paths import Path, Paths
@@ -23,6 +23,7 @@ GOODBYE_SECONDS: Final = 2.0
 MOST_AT_ONCE: Final = 64  # datagrams, before others in this process have their turn
 AGAIN_SECONDS: Final = 0.1
 LOST_SECONDS: Final = 1.0
+MOST_KEPT: Final = 1_000  # handshakes whose memory is not given back yet
 PIPE_BYTES: Final = 1 << 20
 _DATAGRAM_BYTES: Final = 2_048  # nothing a listener has to say is longer
 _HOME: Final = FilePath(__file__).resolve().parents[2]
@@ -248,10 +249,17 @@ class Edge:
             self._paths.say_again(now=time.monotonic())
 
     async def _look(self) -> None:
+        given_back = 0
         while True:
             await asyncio.sleep(LOST_SECONDS)
             self._paths.look_for_lost(now=time.monotonic())
             self.audience.forget_idle(at=time.time())
+            self.counters.rss_bytes = memory.resident_bytes()
+            # Once a storm is over, or has gone on for a while: it takes some milliseconds.
+            ended = self._paths.ended
+            if ended - given_back >= MOST_KEPT or (ended > given_back and not self._paths.are_shaking):
+                memory.give_back()
+                given_back = ended
 
 
 class _Owner:

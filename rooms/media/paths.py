@@ -101,6 +101,12 @@ class Paths:
         self._shaking: dict[Path, float] = {}  # handshakes, and when to say their last flight again
         self._lingering: deque[tuple[float, Path]] = deque()
         self._last = 0
+        self.ended = 0  # handshakes that are over, so that their memory is free
+
+    @property
+    def are_shaking(self) -> bool:
+        """Whether handshakes are under way or have just been done."""
+        return bool(self._shaking or self._lingering)
 
     def open(self, offer: Offer, *, ssrc: int, now: float) -> Path:
         """Return a new path for who made `offer`. It is over when `close` is called, and not before."""
@@ -271,6 +277,7 @@ class Paths:
         """Keep of a handshake what its goodbyes need, and give the rest back."""
         handshake, path.handshake = path.handshake, None
         self._shaking.pop(path, None)
+        self.ended += handshake is not None
         if handshake is not None and path.keys is not None:
             path.last_words, path.farewell = handshake.end()
             path.fingerprints = []

@@ -19,7 +19,7 @@ from collections import deque
 from collections.abc import Callable
 from typing import Final
 
-from rooms.media import feed, pipe, srtp
+from rooms.media import feed, memory, pipe, srtp
 from rooms.media.lateness import Lateness
 from rooms.media.sending import QUIET_SECONDS, Press, Stream
 from rooms.media.timeline import Timeline
@@ -212,7 +212,7 @@ class Sender:
             late_40ms=self._late.over_40ms,
             unread=self._unread,
             cpu_ms=round(1_000 * (used.ru_utime + used.ru_stime)),
-            rss_bytes=resident_bytes(),
+            rss_bytes=memory.resident_bytes(),
         )
 
     def _say(self, message: pipe.Message) -> None:
@@ -228,12 +228,6 @@ class Sender:
             except ConnectionError:
                 raise Ended from None
             self._to_say.popleft()
-
-
-def resident_bytes() -> int:
-    """Return how much memory this process occupies."""
-    with open("/proc/self/statm", "rb") as pages:  # noqa: PTH123 -- once a second, without an object for it
-        return int(pages.read().split()[1]) * resource.getpagesize()
 
 
 def main(arguments: list[str]) -> None:
