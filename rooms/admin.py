@@ -23,7 +23,7 @@ class LookOnly:
 
 @admin.register(Room)
 class RoomAdmin(LookOnly, admin.ModelAdmin[Room]):
-    list_display = ("event", "status", "opened_at", "closed_at", "host_gone_at")
+    list_display = ("event", "status", "opened_at", "closed_at", "host_gone_at", "frame_ms", "music")
     list_filter = ("status",)
     list_select_related = ("event",)
     search_fields = ("event__title", "event__slug")

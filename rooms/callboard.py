@@ -1,8 +1,9 @@
 """What the sockets are told. The layer may lose a message, so each says the whole state.
 
-A room's group gets what everybody sees; a seat's own group gets what ends that seat's sockets.
+A room's group gets what everybody sees; a seat's own group gets what is about that seat alone.
 """
 
+import asyncio
 from collections.abc import Collection
 from typing import Any
 
@@ -15,9 +16,11 @@ from redis.exceptions import RedisError
 
 from accounts.afterwards import once_committed
 from rooms.models import Room, Seat
-from rooms.protocol import MOST_HANDS_SHOWN, Close, Hand, Person, View, You
+from rooms.protocol import MOST_HANDS_SHOWN, Close, Half, Hand, Person, SoundSetting, View, You
 
 SPEAKING_SECONDS = 600  # a talk without a pause is told of only where it begins
+MOST_WITHIN_SECONDS = 60.0
+TOLD_AT_ONCE = 50  # seats, when an edge asks all its listeners to move
 
 log = structlog.get_logger(__name__)
 
@@ -61,6 +64,7 @@ def view(room: Room) -> View:
         hands_up=len(asking),
         stage=[_person(seat) for seat in sorted(stage, key=lambda seat: -seat.rank)],
         hands=[_hand(seat) for seat in asking[:MOST_HANDS_SHOWN]],
+        sound=SoundSetting(music=room.music, frame_ms=room.frame_ms),
     )
 
 
@@ -78,8 +82,10 @@ def you(seat: Seat) -> You:
 
 
 def for_eyes_of(seat: Seat, whole: View) -> View:
-    """Return what this seat may see: names of those who ask are for hosts and moderators."""
-    return whole if seat.moderates else whole.model_copy(update={"hands": None})
+    """Return what this seat may see: who asks is for hosts and moderators, how the room sounds for hosts."""
+    hands = whole.hands if seat.moderates else None
+    sound = whole.sound if seat.role == Seat.Role.HOST else None
+    return whole.model_copy(update={"hands": hands, "sound": sound})
 
 
 def announce(room_id: str, *, touched: Collection[str] = ()) -> None:
@@ -97,6 +103,29 @@ def end_room(room_id: str) -> None:
     """Close every socket of the room for good, on commit."""
     message = {"type": "room.over", "code": int(Close.ROOM_CLOSED)}
     once_committed(_send, room_group(room_id), message)
+
+
+def sound_again(seats: Collection[str], *, again: Half, within: float) -> None:
+    """Ask these seats' pages to connect that half of their sound anew, each at a moment of its own."""
+    async_to_sync(ask_sound_again)(seats, again=again, within=within)
+
+
+async def ask_sound_again(seats: Collection[str], *, again: Half, within: float) -> None:
+    """Do so, one message for each seat.
+
+    A message to the room's group with the seats in it would be read by each of its sockets, whoever is meant.
+    """
+    message = {"type": "seat.sound", "again": again, "within": min(max(within, 0.0), MOST_WITHIN_SECONDS)}
+    layer = get_channel_layer()
+    meant = list(seats)
+    for start in range(0, len(meant), TOLD_AT_ONCE):
+        groups = [seat_group(seat) for seat in meant[start : start + TOLD_AT_ONCE]]
+        told = [layer.group_send(group, message) for group in groups]
+        for problem in await asyncio.gather(*told, return_exceptions=True):
+            if isinstance(problem, RedisError | OSError):
+                log.warning("seat_not_told", message=message["type"], problem=type(problem).__name__)
+            elif problem is not None:
+                raise problem
 
 
 def _announce(room_id: str, touched: list[str]) -> None:

@@ -13,7 +13,7 @@ from django.utils.timezone import now
 from django.utils.translation import gettext_lazy as _
 from pydantic import ValidationError
 
-from rooms import admission, callboard, doors, grants, presence, protocol, stage
+from rooms import admission, callboard, doors, grants, presence, protocol, soundcheck, stage, turn
 from rooms.models import Grant, Room, Seat
 from rooms.protocol import Close
 from rooms.throttle import Bucket
@@ -128,7 +128,8 @@ class RoomConsumer(AsyncWebsocketConsumer):  # type: ignore[misc]  # channels pu
                 return protocol.Ok(id=request.id, seq=whole.seq, you=whole.you, room=whole.room)
         try:
             if isinstance(request, protocol.AskGrant):
-                return protocol.Ok(id=request.id, grant=self._grant(seat, request))
+                grant = self._grant(seat, request)
+                return protocol.Ok(id=request.id, grant=grant, ice_servers=turn.ice_servers(at=now()))
             self._act(seat, request)
         except tuple(REFUSALS) as refusal:
             code, words = REFUSALS[type(refusal)]
@@ -141,7 +142,7 @@ class RoomConsumer(AsyncWebsocketConsumer):  # type: ignore[misc]  # channels pu
             raise admission.NotOnStage("Only somebody on stage can speak.")
         return grants.issue(seat=fresh, use=Grant.Use(request.use), at=now())
 
-    def _act(self, me: Seat, request: protocol.AnyRequest) -> None:  # noqa: C901 -- one line for each request
+    def _act(self, me: Seat, request: protocol.AnyRequest) -> None:  # noqa: C901, PLR0912 -- a line for each
         match request:
             case protocol.RaiseHand():
                 stage.raise_hand(by=me, at=now())
@@ -167,6 +168,8 @@ class RoomConsumer(AsyncWebsocketConsumer):  # type: ignore[misc]  # channels pu
                 doors.open_doors(by=me, at=now())
             case protocol.CloseRoom():
                 doors.close_room(by=me, at=now())
+            case protocol.Sound(music=music, frame_ms=frame_ms):
+                soundcheck.tune(by=me, music=music, frame_ms=frame_ms)
 
     def _other(self, me: Seat, seat_id: str | None) -> Seat:
         if seat_id is None:
@@ -216,6 +219,10 @@ class RoomConsumer(AsyncWebsocketConsumer):  # type: ignore[misc]  # channels pu
 
     async def room_over(self, message: Mapping[str, Any]) -> None:
         await self._end(Close(message["code"]))
+
+    async def seat_sound(self, message: Mapping[str, Any]) -> None:
+        if self.seat is not None and not self.over:
+            await self._say(protocol.SoundAgain(again=message["again"], within=message["within"]))
 
     async def seat_over(self, message: Mapping[str, Any]) -> None:
         if self.seat is not None and self.seat.connection <= message["upto"]:

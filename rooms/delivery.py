@@ -48,11 +48,16 @@ SELECT DISTINCT room.event_id, 'host' AS kind, NULL::uuid AS ticket_id
 def heard(
     *, room_id: str, hearing: Collection[str], upstream: Collection[str], seconds: float, at: datetime
 ) -> None:
-    """Count seconds in which these seats heard the room, and these sent sound to it."""
+    """Count seconds in which these seats heard the room, and these sent sound to it.
+
+    Several processes tell of one room: each edge of its own listeners, the mixer of the stage.
+    """
     values: dict[str, Any] = {"room": room_id, "seconds": round(seconds), "at": at}
     with connection.cursor() as cursor:
-        cursor.execute(_ADD.format(told=_HEARING), {**values, "seats": list(hearing)})
-        cursor.execute(_ADD.format(told=_HEARD), {**values, "seats": list(upstream)})
+        if hearing:
+            cursor.execute(_ADD.format(told=_HEARING), {**values, "seats": list(hearing)})
+        if upstream:
+            cursor.execute(_ADD.format(told=_HEARD), {**values, "seats": list(upstream)})
 
 
 def settle(*, room: Room, at: datetime) -> Event.Delivery:

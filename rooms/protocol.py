@@ -34,6 +34,7 @@ class Close(IntEnum):
 # After these a browser does not come back by itself.
 FINAL: Final = frozenset({Close.REMOVED, Close.ROOM_CLOSED, Close.TICKET_GONE, Close.TAKEN_OVER})
 
+Half = Literal["listen", "speak"]  # of somebody's sound
 SeatId = Annotated[str, Field(pattern=r"^[0-9a-f]{32}$")]
 
 
@@ -71,7 +72,7 @@ class Sync(Request):
 
 class AskGrant(Request):
     op: Literal["grant"]
-    use: Literal["listen", "speak"]
+    use: Half
 
 
 class RaiseHand(Request):
@@ -123,6 +124,14 @@ class CloseRoom(Request):
     op: Literal["close_room"]
 
 
+class Sound(Request):
+    """How the room is to sound: for speech or for music, and how many milliseconds are in one packet."""
+
+    op: Literal["sound"]
+    music: Annotated[bool, Field(strict=True)]
+    frame_ms: Literal[20, 40, 60]
+
+
 class Leave(Request):
     op: Literal["leave"]
 
@@ -144,6 +153,7 @@ AnyRequest = Annotated[
     | Remove
     | OpenDoors
     | CloseRoom
+    | Sound
     | Leave,
     Field(discriminator="op"),
 ]
@@ -176,8 +186,18 @@ class Hand(BaseModel):
     since: str
 
 
+class SoundSetting(BaseModel):
+    """How the room sounds. Only hosts are told, for only they can change it."""
+
+    music: bool
+    frame_ms: int
+
+
 class View(BaseModel):
-    """The room as everybody sees it; `hands` is left out for those who do not moderate."""
+    """The room as everybody sees it.
+
+    `hands` is left out for those who do not moderate, `sound` for those who are not hosts.
+    """
 
     status: str
     audience: int
@@ -185,6 +205,7 @@ class View(BaseModel):
     hands_up: int
     stage: list[Person]
     hands: list[Hand] | None = None
+    sound: SoundSetting | None = None
 
 
 class You(BaseModel):
@@ -193,6 +214,14 @@ class You(BaseModel):
     role: str
     stage: str
     muted: bool
+
+
+class IceServer(BaseModel):
+    """A STUN or TURN server, as browsers take it (RTCIceServer)."""
+
+    urls: list[str]
+    username: str | None = None
+    credential: str | None = None
 
 
 class Event(BaseModel):
@@ -234,6 +263,14 @@ class Speaking(Event):
     seats: list[str]
 
 
+class SoundAgain(Event):
+    """Connect one half of the sound anew, at a random moment within so many seconds."""
+
+    op: Literal["sound"] = "sound"
+    again: Half
+    within: float
+
+
 class Bye(Event):
     """The last message before a close: the code again, and words for the person."""
 
@@ -251,6 +288,7 @@ class Ok(Event):
     id: int
     seq: int | None = None
     grant: str | None = None
+    ice_servers: list[IceServer] | None = None
     you: You | None = None
     room: View | None = None
 

@@ -3,14 +3,13 @@
 Nothing here depends on a message having arrived; a lost one costs ten seconds.
 """
 
-from collections import defaultdict
 from datetime import datetime
 
 from django.db.models import Count, Exists, F, OuterRef, Q
 
 from clubs import officers
 from clubs.models import Officer
-from rooms import admission, doors, grants, media_calls, presence
+from rooms import admission, doors, grants, homes, presence
 from rooms.models import Room, Seat
 from ticketing.models import Ticket
 
@@ -27,7 +26,8 @@ def make(*, at: datetime) -> None:
     doors.watch_hosts(at=at)
     doors.close_forgotten(at=at)
     grants.forget_old(at=at)
-    tell_census(at=at)
+    homes.find_for_the_homeless(at=at)
+    homes.tell_census(at=at)
 
 
 def revoke_dead_tickets(*, at: datetime) -> int:
@@ -52,19 +52,6 @@ def revoke_former_officers(*, at: datetime) -> int:
     running = Seat.objects.seated().exclude(role=Seat.Role.LISTENER)
     former = running.exclude(Exists(office)).values_list("pk", flat=True)[:MOST_AT_ONCE]
     return admission.revoke(seats=list(former), reason=admission.Reason.TICKET, at=at)
-
-
-def tell_census(*, at: datetime) -> None:
-    """Tell the media processes who is in each open room. Whoever else is connected there is put out."""
-    told: dict[str, dict[str, media_calls.Standing]] = defaultdict(dict)
-    for room_id in Room.objects.filter(status=Room.Status.OPEN).values_list("pk", flat=True):
-        told[room_id] = {}
-    seats = Seat.objects.seated().values_list("room_id", "pk", "epoch", "stage", "muted")
-    for room_id, seat_id, epoch, stage, muted in seats.iterator():
-        on_stage = stage == Seat.Stage.ON
-        told[room_id][seat_id] = media_calls.Standing(epoch=epoch, stage=on_stage, muted=muted)
-    for room_id, standings in told.items():
-        media_calls.census(room=room_id, seats=standings, at=at)
 
 
 def audiences() -> dict[str, tuple[int, int]]:

@@ -1,5 +1,7 @@
 """Stands between the media processes and the rest: passes on who speaks, counts who heard, makes the rounds.
 
+Twice a second it looks for rooms whose mixer has died or is leaving, and has them move.
+
 Any number may run: rounds put right what differs from the rows, and seconds count once whoever tells them.
 """
 
@@ -17,14 +19,16 @@ from channels.db import database_sync_to_async
 from channels.layers import get_channel_layer
 from django.conf import settings
 from django.db import Error as DatabaseProblem
+from django.db import connections
 from django.utils.timezone import now
 from redis.asyncio import Redis
 from redis.exceptions import RedisError
 
-from rooms import callboard, delivery, rounds
+from rooms import callboard, delivery, homes, rounds
 
 EVENTS: Final = "media:events"
 ROUND_SECONDS: Final = 10.0
+HOMES_SECONDS: Final = 0.5
 AUDIENCE_SECONDS: Final = 2.0
 RETRY_SECONDS: Final = 1.0
 LISTEN_SECONDS: Final = 0.5
@@ -44,6 +48,7 @@ async def work(*, stop: asyncio.Event) -> None:
     await asyncio.gather(
         _until(stop, partial(hear_events, stop=stop), seconds=0),
         _until(stop, _make_round, seconds=ROUND_SECONDS),
+        _until(stop, _watch_homes, seconds=HOMES_SECONDS),
         _until(stop, audience.tell, seconds=AUDIENCE_SECONDS),
     )
     log.info("stagehand_ended")
@@ -63,7 +68,10 @@ async def hear_events(*, stop: asyncio.Event) -> None:
 
 
 async def pass_on(event: Mapping[str, Any]) -> None:
-    """Tell the room who speaks; write down who heard. Other events are for whoever wants them."""
+    """Tell the room who speaks; write down who heard; have those move whose process is leaving.
+
+    Other events are for whoever wants them.
+    """
     match event["event"]:
         case "speaking":
             await sync_to_async(callboard.note_speaking)(event["room"], event["seats"])
@@ -77,6 +85,11 @@ async def pass_on(event: Mapping[str, Any]) -> None:
                 seconds=event["seconds"],
                 at=now(),
             )
+        case "moving" if event["kind"] == "listen":
+            await callboard.ask_sound_again(event["seats"], again="listen", within=event["within"])
+        case "moving":
+            # Speakers can only go where their room goes; whoever moves it asks them all.
+            await database_sync_to_async(homes.move)(room_id=event["room"], at=now())
 
 
 class _AudienceTeller:
@@ -107,6 +120,18 @@ async def _make_round() -> None:
     took = time.monotonic() - started
     if took > ROUND_SECONDS / 2:
         log.warning("slow_round", seconds=round(took, 1))
+
+
+async def _watch_homes() -> None:
+    # In a thread beside the others': a long round must not keep a room silent.
+    await sync_to_async(_look_at_homes, thread_sensitive=False)()
+
+
+def _look_at_homes() -> None:
+    try:
+        homes.watch(at=now())
+    finally:
+        connections.close_all()  # of this thread, which another look may not get
 
 
 async def _until(stop: asyncio.Event, do: Callable[[], Awaitable[None]], *, seconds: float) -> None:

@@ -12,7 +12,7 @@ from django.views.decorators.cache import never_cache
 from django.views.decorators.http import require_GET, require_POST
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
-from rooms import admission, words
+from rooms import admission, turn, words
 from rooms import doors as house_doors
 from rooms import stage as stage_machine
 from rooms.admission import Admitted, Code, Verdict
@@ -130,7 +130,7 @@ def _connection(event: Event, admitted: Admitted) -> dict[str, Any]:
         "seat": admitted.seat.pk,
         "role": admitted.seat.role,
         "grants": {"socket": admitted.socket_grant, "listen": admitted.listen_grant},
-        "ice_servers": settings.ICE_SERVERS,
+        "ice_servers": [server.model_dump(exclude_none=True) for server in turn.ice_servers(at=now())],
         **_addresses(event),
     }
 

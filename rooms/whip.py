@@ -4,8 +4,8 @@ from collections.abc import Mapping
 from http import HTTPStatus
 from typing import Any, Final
 
+from asgiref.sync import sync_to_async
 from channels.db import database_sync_to_async
-from django.conf import settings
 from django.core.cache import cache
 from django.http import HttpRequest, HttpResponse, JsonResponse
 from django.urls import reverse
@@ -13,7 +13,7 @@ from django.utils.timezone import now
 from django.utils.translation import gettext as _
 from django.views.decorators.csrf import csrf_exempt
 
-from rooms import admission, grants, media_calls, placement
+from rooms import admission, grants, homes, media_calls, placement, turn
 from rooms.models import Grant, Seat
 
 SDP: Final = "application/sdp"
@@ -54,14 +54,14 @@ async def session(request: HttpRequest, session_id: str) -> HttpResponse:
         answer = _problem(HTTPStatus.METHOD_NOT_ALLOWED, "method", _("A session can only be ended."))
         answer["Allow"] = SESSION_METHODS
         return answer
-    room_id = await cache.aget(_key(session_id))
-    if room_id is None:
+    held = await cache.aget(_key(session_id))
+    if held is None:
         return _problem(HTTPStatus.NOT_FOUND, "unknown", _("There is no such session."))
-    home = await database_sync_to_async(placement.home_of)(room_id)
-    if home is not None:
+    room_id, process = held
+    if await sync_to_async(placement.lives)(process):
         try:
-            await media_calls.end(home=home, room=room_id, session=session_id)
-        except media_calls.MediaSilent:
+            await media_calls.end(process=process, room=room_id, session=session_id)
+        except (media_calls.MediaSilent, media_calls.MediaRefused):
             return _problem(
                 HTTPStatus.SERVICE_UNAVAILABLE, "media_away", _("The sound server does not answer.")
             )
@@ -115,8 +115,7 @@ def _enter(token: str, slug: str, use: Grant.Use) -> Seat:
 
 async def _open(seat: Seat, use: Grant.Use, offer: str) -> HttpResponse:
     try:
-        home = await database_sync_to_async(placement.choose)(seat.room_id)
-        opened = await _ask_media(home, seat, use, offer)
+        opened = await _ask_media(seat, use, offer)
     except media_calls.MediaRefused as refused:
         status = STATUS_OF.get(refused.code, HTTPStatus.BAD_GATEWAY)
         return _problem(status, refused.code, str(refused))
@@ -126,21 +125,26 @@ async def _open(seat: Seat, use: Grant.Use, offer: str) -> HttpResponse:
         )
         answer["Retry-After"] = "3"
         return answer
-    await cache.aset(_key(opened.session), seat.room_id, SESSION_SECONDS)
+    await cache.aset(_key(opened.session), (seat.room_id, opened.process), SESSION_SECONDS)
     answer = HttpResponse(opened.answer, status=HTTPStatus.CREATED, content_type=SDP)
     answer["Location"] = reverse("rooms:media_session", args=[opened.session])
-    if settings.ICE_SERVERS:
-        answer["Link"] = ", ".join(f'<{server}>; rel="ice-server"' for server in settings.ICE_SERVERS)
+    servers = turn.ice_servers(at=now())
+    if servers:
+        answer["Link"] = turn.links(servers)
     return _open_to_players(answer)
 
 
-async def _ask_media(home: str, seat: Seat, use: Grant.Use, offer: str) -> media_calls.Opened:
+async def _ask_media(seat: Seat, use: Grant.Use, offer: str) -> media_calls.Opened:
     if use == Grant.Use.LISTEN:
-        return await media_calls.listen(
-            home=home, room=seat.room_id, seat=seat.pk, epoch=seat.epoch, offer=offer
-        )
+        return await media_calls.listen(room=seat.room_id, seat=seat.pk, epoch=seat.epoch, offer=offer)
     return await media_calls.speak(
-        home=home, room=seat.room_id, seat=seat.pk, epoch=seat.epoch, muted=seat.muted, offer=offer
+        home=await database_sync_to_async(homes.carry)(room_id=seat.room_id, at=now()),
+        room=seat.room_id,
+        seat=seat.pk,
+        epoch=seat.epoch,
+        muted=seat.muted,
+        sound=media_calls.Sound(frames=seat.room.frames, music=seat.room.music),
+        offer=offer,
     )
 
 

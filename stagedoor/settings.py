@@ -200,7 +200,11 @@ HOLD_MINUTES = env.int("HOLD_MINUTES", default=10)
 TWO_REVIEWERS_ABOVE_MINOR = env.int("TWO_REVIEWERS_ABOVE_MINOR", default=200_000)
 
 # Sound.
-ICE_SERVERS = env.list("ICE_SERVERS", default=[])  # what browsers may use; the server itself needs none
+# What browsers may use to reach us; the server itself needs none. Credentials for TURN count for minutes.
+ICE_SERVERS = env.list("ICE_SERVERS", default=[])
+TURN_URLS = env.list("TURN_URLS", default=[])
+TURN_SECRET = env.str("TURN_SECRET", default="")
+TURN_SECONDS = min(env.int("TURN_SECONDS", default=600), 600)
 MEDIA_BIND_IP = env.str("MEDIA_BIND_IP", default="")  # empty: every address of the machine
 ROOM_CAPACITY = env.int("ROOM_CAPACITY", default=2_000)
 

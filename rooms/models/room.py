@@ -8,6 +8,8 @@ from django.utils.translation import gettext_lazy as _
 
 from ticketing.models import Event
 
+FRAME_MS = 20  # sound is mixed in frames of so many milliseconds; a packet holds one, two or three
+
 
 def opaque_id() -> str:
     """Return 128 random bits as text: a name that tells nothing and cannot be walked."""
@@ -27,6 +29,11 @@ class Room(models.Model):
         Status.OPEN: {Status.CLOSED},
     }
 
+    class FrameLength(models.IntegerChoices):
+        SHORT = 20, _("20 ms")
+        MIDDLE = 40, _("40 ms")
+        LONG = 60, _("60 ms")
+
     id = models.CharField(primary_key=True, max_length=32, default=opaque_id, editable=False)
     event = models.OneToOneField(Event, on_delete=models.PROTECT, related_name="room")
     status = models.CharField(max_length=6, choices=Status, default=Status.SHUT)
@@ -38,6 +45,12 @@ class Room(models.Model):
     host_gone_at = models.DateTimeField(
         null=True, blank=True, help_text=_("Since when no host is here; empty while one is.")
     )
+    frame_ms = models.PositiveSmallIntegerField(
+        choices=FrameLength,
+        default=FrameLength.SHORT,
+        help_text=_("Sound in each packet: longer ones cost less data and come later."),
+    )
+    music = models.BooleanField(default=False, help_text=_("Tuned for music instead of speech."))
 
     class Meta:
         constraints = [
@@ -48,7 +61,19 @@ class Room(models.Model):
                 name="a_closed_room_says_since_when",
                 condition=~Q(status="closed") | Q(closed_at__isnull=False),
             ),
+            models.CheckConstraint(
+                name="a_packet_holds_20_40_or_60_ms", condition=Q(frame_ms__in=[20, 40, 60])
+            ),
         ]
+        indexes = [
+            # Looked for twice a second, and few of all rooms there ever were.
+            models.Index(fields=["id"], name="rooms_that_are_live", condition=~Q(status="closed"))
+        ]
+
+    @property
+    def frames(self) -> int:
+        """How many frames of 20 ms each packet of its sound holds."""
+        return self.frame_ms // FRAME_MS
 
 
 class Ban(models.Model):

@@ -2,6 +2,7 @@
 
 from collections.abc import AsyncIterator, Iterator
 from datetime import datetime, timedelta
+from typing import Any
 
 import pytest
 import pytest_asyncio
@@ -11,6 +12,7 @@ from django.db import connections
 from accounts.models import User
 from rooms.models import Seat
 from tests.rooms import people
+from tests.rooms.extras import Extras
 from ticketing.models import Event, Ticket
 
 
@@ -44,6 +46,15 @@ async def nothing_left_open() -> AsyncIterator[None]:
     """Close the database connection of the thread in which asynchronous tests ask it."""
     yield
     await sync_to_async(connections.close_all)()
+
+
+@pytest.fixture
+def extras(redis_url: str, settings: Any) -> Iterator[Extras]:
+    """Return a register of media processes in which nobody stands yet, and no real one ever will."""
+    settings.REDIS_URL = f"{redis_url}?db=1"
+    extras = Extras(settings.REDIS_URL)
+    yield extras
+    extras.redis.close()
 
 
 @pytest.fixture(scope="session")

@@ -1,17 +1,17 @@
 """The rounds: rows are the truth, and whatever differs is put right."""
 
-import json
 from datetime import datetime, timedelta
-from typing import Any, cast
+from typing import Any
 
 import pytest
 
 from accounts.models import User
 from clubs.models import Officer
 from payments.states import move
-from rooms import grants, placement, rounds, stage
+from rooms import grants, rounds, stage
 from rooms.models import Ban, Grant, Room, Seat
 from tests.rooms import people
+from tests.rooms.extras import Extras
 from ticketing.models import Event, Ticket
 
 pytestmark = pytest.mark.django_db
@@ -70,7 +70,7 @@ def test_a_round_costs_the_same_for_any_number_of_listeners(
 ) -> None:
     for _ in range(listeners):
         people.sit(people.fan(tonight), tonight, at)
-    with django_assert_num_queries(11):
+    with django_assert_num_queries(12):
         rounds.make(at=at)
 
 
@@ -89,21 +89,43 @@ def test_an_open_room_that_everybody_has_left_counts_nobody(adas_seat: Seat) -> 
 
 
 def test_the_census_tells_who_is_in_the_room_and_nothing_else(
-    adas_seat: Seat, bens_seat: Seat, at: datetime
+    extras: Extras, adas_seat: Seat, bens_seat: Seat, at: datetime
 ) -> None:
     stage.step_up(by=adas_seat)
     stage.unmute(by=adas_seat)
-    with placement.connection() as redis:
-        redis.hset(
-            placement.PROCESSES,
-            "media-9",
-            json.dumps({"rooms": 0, "listeners": 0, "at": at.timestamp() + 60}),
-        )
-        assert placement.choose(adas_seat.room_id) == "media-9"
-        rounds.tell_census(at=at)
-        call = json.loads(cast("str", redis.lpop("media:calls:media-9")))
-    assert (call["op"], call["room"], call["at"]) == ("census", adas_seat.room_id, at.timestamp())
-    assert call["seats"] == {
-        adas_seat.pk: {"epoch": 1, "stage": True, "muted": False},
-        bens_seat.pk: {"epoch": 1, "stage": False, "muted": True},
-    }
+    Room.objects.update(frame_ms=40, music=True)
+    extras.sign_on("edge", "edge")
+    extras.settle(adas_seat.room_id, extras.sign_on("mixer", "home"))
+    rounds.make(at=at)
+    for name in ("home", "edge"):
+        [call] = extras.told(name)
+        assert (call["op"], call["room"], call["at"]) == ("census", adas_seat.room_id, at.timestamp())
+        assert (call["frames"], call["music"]) == (2, True)
+        assert call["seats"] == {
+            adas_seat.pk: {"epoch": 1, "stage": True, "muted": False},
+            bens_seat.pk: {"epoch": 1, "stage": False, "muted": True},
+        }
+
+
+def test_the_census_counts_the_team_in_a_room_whose_doors_are_shut(
+    extras: Extras, ada: User, tonight: Event, at: datetime
+) -> None:
+    seat = people.sit(ada, tonight, at)
+    Room.objects.update(frame_ms=60)
+    extras.settle(seat.room_id, extras.sign_on("mixer", "home"))
+    rounds.make(at=at)
+    [call] = extras.told("home")
+    assert (list(call["seats"]), call["frames"]) == ([seat.pk], 3)
+
+
+def test_a_round_finds_a_home_for_a_room_that_redis_has_forgotten(
+    extras: Extras, adas_seat: Seat, at: datetime
+) -> None:
+    extras.sign_on("mixer", "home")
+    rounds.make(at=at)
+    assert extras.home(adas_seat.room_id) is None  # nobody speaks in it, so it needs none
+    stage.step_up(by=adas_seat)
+    stage.unmute(by=adas_seat)
+    rounds.make(at=at)
+    assert extras.home(adas_seat.room_id) == "home"
+    assert [call["op"] for call in extras.told("home")] == ["open", "census", "census"]

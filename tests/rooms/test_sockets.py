@@ -12,6 +12,7 @@ from channels.db import database_sync_to_async
 from channels.layers import get_channel_layer
 
 from accounts.models import User
+from clubs.models import Officer
 from payments.states import move
 from rooms import admission, callboard, grants, presence, protocol
 from rooms.models import Ban, Grant, Room, Seat
@@ -63,6 +64,7 @@ async def test_a_hello_is_answered_with_who_you_are_and_how_the_room_stands(
                 "hands_up": 0,
                 "stage": [],
                 "hands": [],
+                "sound": {"music": False, "frame_ms": 20},
             },
             "speaking": [],
             "seq": 0,
@@ -125,7 +127,7 @@ async def test_everybody_sees_a_hand_and_only_those_who_moderate_see_whose(
         ("Ben", "ben", "hand")
     ]
     assert (await bens.ask("sync"))["room"] == {
-        key: value for key, value in for_ada.items() if key != "hands"
+        key: value for key, value in for_ada.items() if key not in {"hands", "sound"}
     }
 
 
@@ -174,7 +176,9 @@ async def test_a_grant_to_speak_is_given_on_stage_only(pages: tuple[Page, Page],
     adas, bens = pages
     assert (await bens.ask("grant", use="speak"))["code"] == "not_on_stage"
     await adas.ask("step_up")
-    token = (await adas.ask("grant", use="speak"))["grant"]
+    answer = await adas.ask("grant", use="speak")
+    token = answer["grant"]
+    assert answer["ice_servers"] == []
     seat = await database_sync_to_async(admission.enter)(
         token=token, use=Grant.Use.SPEAK, at=datetime.now().astimezone()
     )
@@ -195,6 +199,42 @@ async def test_who_speaks_is_passed_on(pages: tuple[Page, Page]) -> None:
         callboard.room_group(room.pk), {"type": "room.speaking", "seats": ["a" * 32]}
     )
     assert await bens.until("speaking") == {"op": "speaking", "seats": ["a" * 32]}
+
+
+async def test_a_host_tunes_the_room_and_only_hosts_are_told(
+    pages: tuple[Page, Page], tonight: Event, at: datetime
+) -> None:
+    adas, bens = pages
+    moderator = await database_sync_to_async(people.officer)(tonight, Officer.Role.MODERATOR)
+    async with inside(moderator, tonight, at) as (mods, welcome):
+        assert "sound" not in welcome["room"]
+        assert (await adas.ask("sound", music=True, frame_ms=60))["op"] == "ok"
+        for_ada = await adas.room_where(sound={"music": True, "frame_ms": 60})
+        assert for_ada == {**(await adas.ask("sync"))["room"]}
+        for page in (bens, mods):
+            assert (await page.ask("sound", music=False, frame_ms=20))["code"] == "not_allowed"
+            assert "sound" not in (await page.ask("sync"))["room"]
+    room = await Room.objects.aget()
+    assert (room.music, room.frame_ms, room.frames) == (True, 60, 3)
+
+
+async def test_a_new_grant_brings_new_credentials_for_turn(pages: tuple[Page, Page], settings: Any) -> None:
+    settings.TURN_URLS, settings.TURN_SECRET = ["turn:turn.example.com"], "north"
+    _adas, bens = pages
+    told = [(await bens.ask("grant", use="listen"))["ice_servers"] for _ in range(2)]
+    assert [[sorted(server) for server in servers] for servers in told] == [
+        [["credential", "urls", "username"]]
+    ] * 2
+    assert told[0] != told[1]
+
+
+async def test_one_page_is_asked_to_connect_its_sound_anew(pages: tuple[Page, Page], ben: User) -> None:
+    adas, bens = pages
+    await callboard.ask_sound_again([(await seat_of(ben)).pk], again="listen", within=4.5)
+    assert await bens.until("sound") == {"op": "sound", "again": "listen", "within": 4.5}
+    await adas.say("ping", id=77)
+    while (message := await adas.hear())["op"] != "ok":
+        assert message["op"] != "sound"
 
 
 # ---- Going
@@ -298,6 +338,9 @@ async def test_closing_the_room_ends_every_socket_and_forgets_who_sat_there(page
         '{"op":"ping","more":1}',
         '{"op":"mute","seat":"x"}',
         '{"op":"ping","id":-1}',
+        '{"op":"sound","music":true,"frame_ms":30}',
+        '{"op":"sound","music":"yes","frame_ms":20}',
+        '{"op":"sound","music":true}',
     ],
 )
 async def test_what_is_no_message_is_refused_and_the_socket_lives(

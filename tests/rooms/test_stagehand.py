@@ -12,6 +12,7 @@ from accounts.models import User
 from rooms import callboard, stagehand
 from rooms.models import DeliveryFact, Seat
 from rooms.protocol import Close
+from tests.rooms.extras import Extras
 from tests.rooms.sockets import inside
 from ticketing.models import Event, Ticket
 
@@ -129,3 +130,51 @@ async def test_what_nobody_understands_does_not_stop_it(
             await asyncio.sleep(0.2)
 
     await working(redis_url, tell)
+
+
+# ---- Processes that leave
+
+
+async def test_those_whose_edge_is_leaving_are_asked_to_move_and_nobody_else(
+    redis_url: str, ada: User, ben: User, bens_ticket: Ticket, tonight: Event, at: datetime
+) -> None:
+    async with inside(ada, tonight, at) as (adas, _welcome):
+        await adas.ask("open_doors")
+        async with inside(ben, tonight, at) as (bens, _):
+            seat = await Seat.objects.aget(user=ben)
+            moving = {
+                "event": "moving", "room": seat.room_id, "seats": [seat.pk], "kind": "listen", "within": 4.0
+            }  # fmt: skip
+
+            async def tell(redis: "Redis") -> None:
+                await redis.publish(stagehand.EVENTS, json.dumps(moving))
+                assert await bens.until("sound") == {"op": "sound", "again": "listen", "within": 4.0}
+
+            await working(redis_url, tell)
+            await adas.say("ping", id=77)
+            while (message := await adas.hear())["op"] != "ok":
+                assert message["op"] != "sound"
+
+
+@pytest.mark.parametrize("told", ["by its silence", "by itself"])
+async def test_when_a_mixer_leaves_its_room_moves_and_those_on_stage_are_asked_to_follow(
+    redis_url: str, extras: Extras, told: str, ada: User, tonight: Event, at: datetime
+) -> None:
+    async with inside(ada, tonight, at) as (page, _welcome):
+        await page.ask("step_up")
+        seat = await Seat.objects.aget(user=ada)
+        extras.settle(seat.room_id, extras.sign_on("mixer", "old"))
+
+        async def leave(redis: "Redis") -> None:
+            extras.sign_on("mixer", "new")
+            if told == "by its silence":
+                extras.die("mixer", "old")
+            else:
+                extras.sign_on("mixer", "old", draining=True)
+                moving = {"event": "moving", "room": seat.room_id, "seats": [seat.pk], "kind": "speak"}
+                await redis.publish(stagehand.EVENTS, json.dumps({**moving, "within": 2.0}))
+            assert (await page.until("sound"))["again"] == "speak"
+
+        await working(redis_url, leave)
+        assert extras.home(seat.room_id) == "new"
+        assert [call["op"] for call in extras.told("new")][:2] == ["open", "census"]

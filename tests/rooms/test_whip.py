@@ -2,22 +2,23 @@
 
 import asyncio
 import json
+import re
 import time
 from collections.abc import Awaitable, Callable
 from datetime import datetime
 from typing import Any
 
 import pytest
-from asgiref.sync import sync_to_async
 from channels.db import database_sync_to_async
 from django.test import AsyncClient
 
 from accounts.models import User
 from payments.states import move
-from rooms import admission, doors, grants, media_calls, placement, rounds, stage
+from rooms import admission, doors, grants, media_calls, rounds, stage
 from rooms.admission import Reason
-from rooms.models import Grant, Seat
+from rooms.models import Grant, Room, Seat
 from tests.rooms import sound
+from tests.rooms.extras import Extras, opens, refuses, without_letterhead
 from tests.rooms.media.ground import listening_offer
 from ticketing import aftersales
 from ticketing.models import Event, Ticket
@@ -146,13 +147,12 @@ async def test_a_refund_during_the_offer_leaves_no_ear_in_the_room(
 ) -> None:
     """The grant is used, the ticket dies, then the offer reaches the media process."""
 
-    home = await sync_to_async(placement.choose)(bens_seat.room_id)
     token = await leave_to(bens_seat, Grant.Use.LISTEN, at)
     seat = await on_the_row(admission.enter)(token=token, use=Grant.Use.LISTEN, at=at)
     await on_the_row(admission.revoke)(seats=[seat.pk], reason=Reason.TICKET, at=at)
     with pytest.raises(media_calls.MediaRefused) as refused:
         await media_calls.listen(
-            home=home, room=seat.room_id, seat=seat.pk, epoch=seat.epoch, offer=await listening_offer()
+            room=seat.room_id, seat=seat.pk, epoch=seat.epoch, offer=await listening_offer()
         )
     assert refused.value.code == "denied"
 
@@ -186,23 +186,29 @@ async def test_a_listener_may_not_speak(bens_seat: Seat, tonight: Event, at: dat
 
 
 async def test_a_grant_is_used_up_even_by_another_room(
-    media: None, bens_seat: Seat, tonight: Event, ben: User, at: datetime
+    bens_seat: Seat, tonight: Event, ben: User, at: datetime
 ) -> None:
     token = await leave_to(bens_seat, Grant.Use.LISTEN, at)
     slugs = ["another-room", tonight.slug]
     codes = [
-        (await sound.post(f"/rooms/{slug}/whep", grant=token, offer=await listening_offer())).status_code
-        for slug in slugs
+        (await sound.post(f"/rooms/{slug}/whep", grant=token, offer="v=0")).status_code for slug in slugs
     ]
     assert codes == [401, 401]
 
 
-async def test_an_offer_that_is_none_is_refused_in_words(
-    media: None, bens_seat: Seat, tonight: Event, at: datetime
+@pytest.mark.parametrize(
+    ("code", "status"),
+    [("bad_offer", 400), ("denied", 403), ("full", 503), ("closing", 410), ("failed", 502)],
+)
+async def test_what_the_sound_refuses_is_told_in_words(
+    code: str, status: int, extras: Extras, bens_seat: Seat, tonight: Event, at: datetime
 ) -> None:
-    token = await leave_to(bens_seat, Grant.Use.LISTEN, at)
-    answered = await sound.post(f"/rooms/{tonight.slug}/whep", grant=token, offer="v=0\r\nnonsense")
-    assert (answered.status_code, code_of(answered)) == (400, "bad_offer")
+    extras.sign_on("edge", "edge")
+    with extras.answering("edge", refuses(code)):
+        token = await leave_to(bens_seat, Grant.Use.LISTEN, at)
+        answered = await sound.post(f"/rooms/{tonight.slug}/whep", grant=token, offer="v=0")
+    assert (answered.status_code, code_of(answered)) == (status, code)
+    assert json.loads(answered.content)["detail"] == f"It is {code}."
 
 
 @pytest.mark.parametrize(
@@ -222,15 +228,53 @@ async def test_what_is_no_offer_does_not_use_the_grant_up(
     ).aexists()
 
 
+@pytest.mark.parametrize(("endpoint", "use"), [("whep", Grant.Use.LISTEN), ("whip", Grant.Use.SPEAK)])
 async def test_without_a_media_process_the_door_asks_for_patience(
-    bens_seat: Seat, tonight: Event, at: datetime
+    endpoint: str, use: Grant.Use, extras: Extras, adas_seat: Seat, tonight: Event, at: datetime
 ) -> None:
-
-    with placement.connection() as redis:
-        redis.delete(placement.PROCESSES)
-    token = await leave_to(bens_seat, Grant.Use.LISTEN, at)
-    answered = await sound.post(f"/rooms/{tonight.slug}/whep", grant=token, offer="v=0")
+    await on_the_row(stage.step_up)(by=adas_seat)
+    token = await leave_to(adas_seat, use, at)
+    answered = await sound.post(f"/rooms/{tonight.slug}/{endpoint}", grant=token, offer="v=0")
     assert (answered.status_code, answered["Retry-After"], code_of(answered)) == (503, "3", "media_away")
+
+
+# ---- Who is asked
+
+
+async def test_speakers_are_sent_to_the_room_s_home_with_what_their_row_says(
+    extras: Extras, adas_seat: Seat, tonight: Event, at: datetime
+) -> None:
+    await on_the_row(stage.step_up)(by=adas_seat)
+    await Room.objects.aupdate(frame_ms=40, music=True)
+    extras.sign_on("mixer", "dead-tired", rooms=9)
+    extras.sign_on("mixer", "fresh")
+    with extras.answering("fresh", opens) as asked:
+        token = await leave_to(adas_seat, Grant.Use.SPEAK, at)
+        answered = await sound.post(f"/rooms/{tonight.slug}/whip", grant=token, offer="v=0")
+    assert (answered.status_code, answered.content, answered["Content-Type"]) == (
+        201,
+        b"v=0 answered",
+        "application/sdp",
+    )
+    assert [without_letterhead(call) for call in asked] == [
+        {
+            "op": "speak", "room": adas_seat.room_id, "seat": adas_seat.pk, "epoch": 1, "muted": True,
+            "offer": "v=0", "frames": 2, "music": True,
+        }
+    ]  # fmt: skip
+
+
+async def test_a_speaker_whose_mixer_died_comes_to_another_that_knows_the_room(
+    extras: Extras, adas_seat: Seat, tonight: Event, at: datetime
+) -> None:
+    await on_the_row(up_and_unmuted)(adas_seat)
+    extras.settle(adas_seat.room_id, "dead")
+    extras.sign_on("mixer", "new")
+    with extras.answering("new", opens) as asked:
+        token = await leave_to(adas_seat, Grant.Use.SPEAK, at)
+        await sound.post(f"/rooms/{tonight.slug}/whip", grant=token, offer="v=0")
+    assert [call["op"] for call in asked] == ["open", "census", "speak"]
+    assert asked[-1]["muted"] is False
 
 
 # ---- The session's address
@@ -247,6 +291,31 @@ async def test_a_session_is_ended_at_its_address_and_nowhere_else(
         async with asyncio.timeout(5):
             await notes.reading()
     assert (await client.delete(place)).status_code == 404
+
+
+async def test_a_session_is_ended_where_it_was_opened(
+    extras: Extras, bens_seat: Seat, tonight: Event, at: datetime
+) -> None:
+    extras.sign_on("edge", "east")
+    with extras.answering("east", opens) as asked:
+        token = await leave_to(bens_seat, Grant.Use.LISTEN, at)
+        place = (await sound.post(f"/rooms/{tonight.slug}/whep", grant=token, offer="v=0"))["Location"]
+        extras.sign_on("edge", "west")
+        extras.sign_on("edge", "east", listeners=90)
+        assert (await AsyncClient().delete(place)).status_code == 200
+    assert without_letterhead(asked[-1]) == {"op": "end", "room": bens_seat.room_id, "session": "s" * 22}
+    assert extras.told("west") == []
+
+
+async def test_a_session_whose_edge_has_died_has_ended(
+    extras: Extras, bens_seat: Seat, tonight: Event, at: datetime
+) -> None:
+    extras.sign_on("edge", "east")
+    with extras.answering("east", opens):
+        token = await leave_to(bens_seat, Grant.Use.LISTEN, at)
+        place = (await sound.post(f"/rooms/{tonight.slug}/whep", grant=token, offer="v=0"))["Location"]
+    extras.die("edge", "east")
+    assert [(await AsyncClient().delete(place)).status_code for _ in range(2)] == [200, 404]
 
 
 async def test_patch_is_not_allowed_and_says_what_is(adas_seat: Seat) -> None:
@@ -268,14 +337,18 @@ async def test_options_tell_players_what_to_send(endpoint: str, tonight: Event) 
 
 
 async def test_ice_servers_for_the_browser_are_told_in_links(
-    media: None, bens_seat: Seat, tonight: Event, at: datetime, settings: Any
+    extras: Extras, bens_seat: Seat, tonight: Event, at: datetime, settings: Any
 ) -> None:
-    settings.ICE_SERVERS = ["stun:stun.example.com", "stun:two.example.com"]
-    token = await leave_to(bens_seat, Grant.Use.LISTEN, at)
-    answered = await sound.post(f"/rooms/{tonight.slug}/whep", grant=token, offer=await listening_offer())
-    assert (
-        answered["Link"]
-        == '<stun:stun.example.com>; rel="ice-server", <stun:two.example.com>; rel="ice-server"'
+    settings.ICE_SERVERS = ["stun:stun.example.com"]
+    settings.TURN_URLS, settings.TURN_SECRET = ["turn:turn.example.com"], "north"
+    extras.sign_on("edge", "edge")
+    with extras.answering("edge", opens):
+        token = await leave_to(bens_seat, Grant.Use.LISTEN, at)
+        answered = await sound.post(f"/rooms/{tonight.slug}/whep", grant=token, offer="v=0")
+    assert re.fullmatch(
+        '<stun:stun.example.com>; rel="ice-server", <turn:turn.example.com>; rel="ice-server"; '
+        r'username="\d+:[0-9a-f]{16}"; credential="[\w+/=]{28}"; credential-type="password"',
+        answered["Link"],
     )
 
 
