@@ -20,7 +20,7 @@ from stagedoor import embedded
 BASE_DIR = Path(__file__).resolve().parent.parent
 PYTHON = sys.executable
 READY_SECONDS = 60.0
-END_SECONDS = 12.0
+END_SECONDS = 20.0
 
 
 class PortTaken(Exception):
@@ -126,7 +126,7 @@ def company(
         everybody.start("worker", PYTHON, "-m", "celery", "-A", "stagedoor", "worker", "--concurrency", "2")
         schedule = str(logs.parent / "celerybeat-schedule")
         everybody.start("clock", PYTHON, "-m", "celery", "-A", "stagedoor", "beat", "--schedule", schedule)
-        everybody.start("media", *media_command(environment))
+        everybody.start("media", PYTHON, "-m", "rooms.media", "crew")
         everybody.start("stagehand", PYTHON, "manage.py", "stagehand")
         _wait_until_ready(everybody, address)
         yield everybody
@@ -157,16 +157,6 @@ def _stand_in_command(address: Address, environment: Mapping[str, str], state: P
     command = [PYTHON, "-m", "payments.sandbox", "--port", str(address.stripe_port), "--state", str(state)]
     command += ["--webhook-url", f"{address.base_url}/payments/webhook/"]
     return [*command, "--webhook-secret", environment["STRIPE_WEBHOOK_SECRETS"]]
-
-
-def media_command(environment: Mapping[str, str]) -> list[str]:
-    """Return how the media process starts: on MEDIA_BIND_IP, or else on every address of this machine.
-
-    Loopback alone would not do: Firefox pairs no address of a network card with one of loopback.
-    """
-    command = [PYTHON, "-m", "rooms.media", "--redis-url", environment["REDIS_URL"], "--name", "media-1"]
-    bind_ip = environment.get("MEDIA_BIND_IP")
-    return [*command, "--bind-ip", bind_ip] if bind_ip else command
 
 
 def _web_command(address: Address) -> list[str]:

@@ -80,7 +80,9 @@ class Feeding:
             return
         homes = await self._redis.mget([register.home_key(room) for room in rooms])
         now = asyncio.get_running_loop().time()
-        known = [(room, home.decode()) for room, home in zip(rooms, homes, strict=True) if home is not None]
+        known = [
+            (room, home.decode()) for room, home in zip(rooms, homes, strict=True) if isinstance(home, bytes)
+        ]
         due = [(room, home) for room, home in known if self._is_due(room, home, now=now)]
         await asyncio.gather(*(self._ask(room, home) for room, home in due))
 

@@ -1,11 +1,13 @@
-"""All the rooms that one process carries."""
+"""All the rooms that one mixer carries."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Final
 
-from rooms.media.room import Closing, Full, Room, Tell
+from rooms.media.feeds import Feeds, Lines
+from rooms.media.refusals import Closing
+from rooms.media.room import Room, Tell
+from rooms.media.tally import Tally
 
-MOST_LISTENERS: Final = 400  # one core was measured to carry 490 to 700 on this path
 IDLE_SECONDS: Final = (
     600.0  # a room without people or calls for so long was closed by somebody who could not say so
 )
@@ -14,38 +16,39 @@ IDLE_SECONDS: Final = (
 class House:
     """Rooms come with the first call about them, and go when closed or when nobody speaks of them."""
 
-    def __init__(self, *, addresses: Sequence[str], tell: Tell, most_listeners: int = MOST_LISTENERS) -> None:
+    def __init__(
+        self, *, addresses: Sequence[str], tell: Tell, publish: Callable[[str, bytes], None]
+    ) -> None:
+        self.draining = False
+        self.tally = Tally()
         self._addresses = addresses
         self._tell = tell
-        self._most_listeners = most_listeners
+        self._publish = publish
+        self._lines = Lines()
         self._rooms: dict[str, Room] = {}
         self._touched: dict[str, float] = {}
         self._speaking: dict[str, list[str]] = {}
-        self._draining = False
 
     @property
-    def rooms(self) -> int:
-        """How many rooms are open here."""
-        return len(self._rooms)
+    def rooms(self) -> list[Room]:
+        return list(self._rooms.values())
 
     @property
-    def listeners(self) -> int:
-        """How many sessions listen here or are about to."""
-        return sum(room.listeners for room in self._rooms.values())
+    def speakers(self) -> int:
+        """How many upstreams are here or about to be."""
+        return sum(len(room.speakers) for room in self._rooms.values())
 
     def room(self, name: str, *, at: float) -> Room:
         """Return the room, made if need be. `at` is unix seconds. Raises Closing while the house empties."""
-        if self._draining:
+        if self.draining and name not in self._rooms:
             raise Closing("This server is being replaced. Connect again in a moment.")
         self._touched[name] = at
         if name not in self._rooms:
-            self._rooms[name] = Room(name, addresses=self._addresses, tell=self._tell)
+            feeds = Feeds(self._lines, publish=self._publish)
+            self._rooms[name] = Room(
+                name, addresses=self._addresses, tell=self._tell, feeds=feeds, tally=self.tally
+            )
         return self._rooms[name]
-
-    def check_capacity(self) -> None:
-        """Raise Full when one listener more would be felt by the others."""
-        if self.listeners >= self._most_listeners:
-            raise Full("This server has no room for another listener.")
 
     def close_room(self, name: str) -> None:
         """Put everybody out of the room and forget it. One that is not here is closed already."""
@@ -57,9 +60,10 @@ class House:
 
     def close(self) -> None:
         """Close every room and let nobody in any more."""
-        self._draining = True
+        self.draining = True
         for name in list(self._rooms):
             self.close_room(name)
+        self._lines.close()
 
     def tick(self, number: int) -> None:
         """Give every room its next 20 ms."""
@@ -74,21 +78,24 @@ class House:
                 self._speaking[name] = seats
                 self._tell({"event": "speaking", "room": name, "seats": seats})
 
-    async def tell_presence(self, *, at: float, seconds: float) -> None:
-        """Announce `presence` for each room: who hears and who sends, over the last `seconds`."""
-        for name, room in list(self._rooms.items()):
-            self._tell(
-                {
-                    "event": "presence",
-                    "room": name,
-                    "hearing": await room.hearing(at=at),
-                    "upstream": room.sending(),
-                    "seconds": round(seconds, 3),
-                }
-            )
+    def tell_presence(self, *, seconds: float) -> None:
+        """Announce `presence` for each room on whose stage packets arrive, over the last `seconds`."""
+        for name, room in self._rooms.items():
+            if upstream := room.sending():
+                self._tell(
+                    {
+                        "event": "presence",
+                        "room": name,
+                        "hearing": [],
+                        "upstream": upstream,
+                        "seconds": round(seconds, 3),
+                    }
+                )
 
     def forget_idle(self, *, at: float) -> None:
-        """Close the rooms that nobody is in and nobody has spoken of for ten minutes."""
-        for name, touched in list(self._touched.items()):
-            if at - touched > IDLE_SECONDS and not self._rooms[name].sessions:
+        """Let go of edges that ask no more, of what was said long ago, and of rooms that were left."""
+        for name, room in list(self._rooms.items()):
+            room.feeds.forget_late(at=at)
+            room.ring.trim(now=at)
+            if at - self._touched[name] > IDLE_SECONDS and not room.speakers and not len(room.feeds):
                 self.close_room(name)

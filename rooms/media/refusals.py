@@ -33,6 +33,12 @@ class Closing(Refused):
     code = "closing"
 
 
+class BadKey(Refused):
+    """Nothing can be sealed for this key."""
+
+    code = "bad_key"
+
+
 @dataclass(frozen=True)
 class Opened:
     """A session that has been answered."""

@@ -1,128 +1,106 @@
-"""One room's sound: who is heard, who hears, and what is done when somebody is no longer welcome."""
+"""One room at its home: who is on stage, how they are mixed, and to which edges the mixes go."""
 
+import secrets
+import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import partial
 from typing import Final
 
-from rooms.media import mixer
-from rooms.media.listener import Listener
-from rooms.media.opus import HOUSE_EFFORT, STAGE_EFFORT, Encoder, OpusPacket, packet
-from rooms.media.peer import Speaker
-from rooms.media.session import Reason, Session
-from rooms.media.sound import FRAME_SAMPLES, Samples
+import numpy as np
 
-MOST_SPEAKERS: Final = 20  # each costs a decoder thread and an encoder of their own
+from rooms.media import mixer, rtp
+from rooms.media.feed import Tick
+from rooms.media.feeds import Feeds
+from rooms.media.loudest import Loudest
+from rooms.media.opus import HOUSE_EFFORT, STAGE_EFFORT, Encoder
+from rooms.media.peer import Speaker
+from rooms.media.refusals import Closing, Denied, Full, NotOnStage, Opened, Standing
+from rooms.media.ring import Ring
+from rooms.media.session import Reason, Session
+from rooms.media.sound import Samples
+from rooms.media.tally import Tally
+
+MOST_SPEAKERS: Final = 20  # each costs a connection and, unmuted, an encoder of their own
 
 Tell = Callable[[Mapping[str, object]], None]
 
 
-class Refused(Exception):
-    """The room does not do what was asked. `code` is told to the caller beside the sentence."""
-
-    code = "refused"
-
-
-class Denied(Refused):
-    """This seat, at this epoch, was dropped."""
-
-    code = "denied"
-
-
-class NotOnStage(Refused):
-    """The seat does not hold the stage."""
-
-    code = "not_on_stage"
-
-
-class Full(Refused):
-    """No more connections of this kind fit."""
-
-    code = "full"
-
-
-class Closing(Refused):
-    """The room is being closed."""
-
-    code = "closing"
-
-
 @dataclass(frozen=True)
-class Opened:
-    """A session that has been answered."""
+class Sound:
+    """How a room wants to sound."""
 
-    answer: str
-    session: str
-
-
-@dataclass(frozen=True)
-class Standing:
-    """What the web side says is true of a seat."""
-
-    epoch: int
-    stage: bool
-    muted: bool
+    frames: int = 1  # times 20 ms that a listener's packet lasts: 1, 2 or 3
+    music: bool = False
 
 
 @dataclass
 class Mix:
-    """One stream of sound on its way out: limited, then encoded. Its listeners share each packet."""
+    """One stream of sound on its way out: limited, then encoded."""
 
     effort: int
+    sound: Sound
     limiter: mixer.Limiter = field(default_factory=mixer.Limiter)
 
     def __post_init__(self) -> None:
-        self.encoder = Encoder(effort=self.effort)
+        self.encoder = Encoder(frames=self.sound.frames, music=self.sound.music, effort=self.effort)
 
-    def encode(self, frame: Samples, *, pts: int) -> OpusPacket:
-        return packet(self.encoder.encode(self.limiter.limit(frame)), pts=pts)
+    def encode(self, frames: Sequence[Samples]) -> bytes:
+        """Return the packet for as many frames, each of shape (960,), as the room's packets last."""
+        return self.encoder.encode(np.concatenate([self.limiter.limit(frame) for frame in frames]))
+
+
+@dataclass
+class Packet:
+    """The packet in the making: the ticks gathered since `begun`, each the sum and its parts."""
+
+    begun: int
+    wholes: list[Samples] = field(default_factory=list)
+    voices: list[Mapping[str, Samples]] = field(default_factory=list)
+
+    @property
+    def next(self) -> int:
+        return self.begun + len(self.wholes)
+
+    def without(self, seat: str) -> list[Samples]:
+        """Return the frames as `seat` should hear them."""
+        return [
+            mixer.without(whole, voices.get(seat))
+            for whole, voices in zip(self.wholes, self.voices, strict=True)
+        ]
 
 
 @dataclass
 class Place:
-    """What the room knows of one seat."""
+    """What the room knows of one seat that is, was or may be on stage."""
 
     muted: bool = False
     off_stage: bool = False
     told_at: float = 0.0  # unix seconds, when stage or mute was last told
-    hearing: Listener | None = None
-    coming: Listener | None = None  # takes over from `hearing` when its first packet can flow
     speaking: Speaker | None = None
-    own_mix: Mix | None = None  # only while on an upstream: everybody but themselves
-
-    @property
-    def sessions(self) -> list[Session]:
-        return [one for one in (self.hearing, self.coming, self.speaking) if one is not None]
+    own_mix: Mix | None = None  # only while unmuted: everybody but themselves
 
 
 class Room:
     """Every method that takes something away has taken effect, in sound, when it returns."""
 
-    def __init__(self, name: str, *, addresses: Sequence[str], tell: Tell) -> None:
+    def __init__(
+        self, name: str, *, addresses: Sequence[str], tell: Tell, feeds: Feeds, tally: Tally
+    ) -> None:
         self.name = name
+        self.feeds = feeds
+        self.ring = Ring()
         self._addresses = addresses
         self._tell = tell
+        self._tally = tally
         self._places: dict[str, Place] = {}
         self._denied: dict[str, int] = {}
-        self._house = Mix(HOUSE_EFFORT)
+        self._source = secrets.randbits(64)
+        self._sound = Sound()
+        self._house = Mix(HOUSE_EFFORT, self._sound)
+        self._loudest = Loudest()
+        self._packet = Packet(0)
         self._closed = False
-
-    async def listen(self, *, seat: str, epoch: int, offer: str, at: float) -> Opened:
-        """Answer a listener. An older session of the seat is heard until this one carries packets."""
-        self._check_welcome(seat, epoch)
-        session = Listener(
-            seat=seat,
-            epoch=epoch,
-            addresses=self._addresses,
-            at=at,
-            ended=self._ended,
-            flowing=self._take_over,
-        )
-        answer = await self._answer(session, offer)
-        place = self._place(seat)
-        if place.coming is not None:
-            place.coming.stop(Reason.CLOSED)
-        place.coming = session
-        return Opened(answer=answer, session=session.id)
 
     async def speak(self, *, seat: str, epoch: int, muted: bool, offer: str, at: float) -> Opened:
         """Answer a speaker. An older upstream of the seat ends: two microphones of one seat never overlap."""
@@ -133,13 +111,26 @@ class Room:
         session = Speaker(
             seat=seat, epoch=epoch, addresses=self._addresses, at=at, ended=self._ended, muted=muted
         )
+        session.on_packet = partial(self._remember, seat)
         answer = await self._answer(session, offer)
         place = self._place(seat)
         if place.speaking is not None:
             place.speaking.stop(Reason.CLOSED)
-        session.mute(muted=place.muted)  # it may have been told while the answer was made
-        place.speaking, place.own_mix = session, Mix(STAGE_EFFORT)
+        place.speaking = session
+        place.own_mix = None
+        self._let_sound(place, muted=place.muted)  # it may have been told while the answer was made
         return Opened(answer=answer, session=session.id)
+
+    def sounds(self, sound: Sound) -> None:
+        """Sound like this from the next packet on."""
+        if sound == self._sound:
+            return
+        self._sound = sound
+        self._packet = Packet(self._packet.next)
+        self._house = Mix(HOUSE_EFFORT, sound)
+        for place in self._places.values():
+            if place.own_mix is not None:
+                place.own_mix = Mix(STAGE_EFFORT, sound)
 
     def stage(self, seat: str, *, on: bool, at: float) -> None:
         """Let the seat have an upstream, or end the one it has; it then hears the house mix again."""
@@ -148,7 +139,7 @@ class Room:
         self._put_on_stage(place, on=on)
 
     def mute(self, seat: str, *, muted: bool, at: float) -> None:
-        """Drop the seat's sound before the mixer, or let it through."""
+        """Drop the seat's sound before it is decoded, or let it through."""
         place = self._place(seat)
         place.told_at = at
         self._put_mute(place, muted=muted)
@@ -156,22 +147,26 @@ class Room:
     def drop(self, seat: str, *, epoch: int) -> None:
         """Put the seat out and refuse it at this epoch and below for as long as the room lives."""
         self._denied[seat] = max(epoch, self._denied.get(seat, epoch))
-        self._put_out(seat, epoch=epoch)
+        place = self._places.get(seat)
+        if place is not None and place.speaking is not None and place.speaking.epoch <= epoch:
+            place.speaking.stop(Reason.DROPPED)
 
     def census(self, standings: Mapping[str, Standing], *, at: float) -> None:
-        """Make the room agree with the whole truth, as it was at `at` (unix seconds).
+        """Make the stage agree with the whole truth, as it was at `at` (unix seconds).
 
         What was opened or told after `at` is newer than this truth, and is left to the next census.
         """
         for seat in list(self._places):
-            place = self._places[seat]
-            standing = standings.get(seat)
-            for session in place.sessions:
-                if session.opened_at <= at and (standing is None or session.epoch < standing.epoch):
-                    session.stop(Reason.DROPPED)
-            if standing is None and not place.sessions and place.told_at <= at:
-                self._places.pop(seat, None)
+            place, standing = self._places[seat], standings.get(seat)
+            session = place.speaking
+            gone = standing is None or (session is not None and session.epoch < standing.epoch)
+            if session is not None and gone and session.opened_at <= at:
+                session.stop(Reason.DROPPED)
+            if standing is None and place.speaking is None and place.told_at <= at:
+                del self._places[seat]
         for seat, standing in standings.items():
+            if not standing.stage and seat not in self._places:
+                continue  # a listener: no business of the stage
             place = self._place(seat)
             if place.told_at <= at:
                 self._put_on_stage(place, on=standing.stage)
@@ -179,39 +174,44 @@ class Room:
 
     def end(self, session_id: str) -> None:
         """End one session, as its owner asked. One that is not here has ended already."""
-        for place in self._places.values():
-            for session in place.sessions:
-                if session.id == session_id:
-                    session.stop(Reason.LEFT)
-                    return
+        for _, speaker in self._speakers():
+            if speaker.id == session_id:
+                speaker.stop(Reason.LEFT)
+                return
 
     def close(self) -> None:
-        """Put everybody out and forget them."""
+        """Put everybody off the stage and forget them, and what they said."""
         self._closed = True
-        for session in self.sessions:
-            session.stop(Reason.CLOSED)
+        for _, speaker in self._speakers():
+            speaker.stop(Reason.CLOSED)
         self._places.clear()
         self._denied.clear()
+        self.ring.drop()
 
     def tick(self, number: int) -> None:
-        """Mix and send the 20 ms that bear this number on the house's clock."""
+        """Mix the 20 ms that bear this number on the house's clock, and send the packet they complete.
+
+        A packet whose ticks are not all there would be heard as a leap, so after a hole one begins anew.
+        """
         voices = self._voices()
-        ears = [place for place in self._places.values() if place.hearing is not None]
-        if not ears:
+        if not len(self.feeds):
             return
-        whole = mixer.total(voices)
-        pts = number * FRAME_SAMPLES
-        house = None
-        for place in ears:
-            if place.hearing is None:
-                continue
-            if place.own_mix is not None:
-                own = voices.get(place.hearing.seat)
-                place.hearing.play(place.own_mix.encode(mixer.without(whole, own), pts=pts))
-                continue
-            if house is None:
-                house = self._house.encode(whole, pts=pts)
-            place.hearing.play(house)
+        if self._packet.next != number:
+            self._packet = Packet(number)
+        self._packet.wholes.append(mixer.total(voices))
+        self._packet.voices.append(voices)
+        if len(self._packet.wholes) == self._sound.frames:
+            self.feeds.send(self._finished(self._packet))
+            self._packet = Packet(number + 1)
+
+    def _finished(self, packet: Packet) -> Tick:
+        own = {
+            seat: place.own_mix.encode(packet.without(seat))
+            for seat, place in self._places.items()
+            if place.own_mix is not None
+        }
+        house = self._house.encode(packet.wholes)
+        return Tick(self.name, self._source, packet.begun, self._sound.frames, house, own)
 
     def speaking(self) -> list[str]:
         """Return the seats that are audibly speaking, sorted."""
@@ -225,26 +225,27 @@ class Room:
         """Return the level of each seat on an upstream, in dBFS of the last frame."""
         return {seat: round(speaker.meter.dbfs, 1) for seat, speaker in self._speakers()}
 
-    async def hearing(self, *, at: float) -> list[str]:
-        """Return the seats to whom packets flow and who say that they arrive, sorted."""
-        ears = [(seat, place.hearing) for seat, place in self._places.items() if place.hearing is not None]
-        return sorted([seat for seat, listener in ears if await listener.hears(at=at)])
+    @property
+    def speakers(self) -> list[Speaker]:
+        """All upstreams that are connected or about to be."""
+        return [speaker for _, speaker in self._speakers()]
 
     @property
-    def sessions(self) -> list[Session]:
-        """All that is connected or about to be."""
-        return [session for place in self._places.values() for session in place.sessions]
+    def seats_on_stage(self) -> list[str]:
+        """The seats that have an upstream, sorted."""
+        return sorted(seat for seat, _ in self._speakers())
 
-    @property
-    def listeners(self) -> int:
-        """How many sessions listen or are about to."""
-        return sum(isinstance(session, Listener) for session in self.sessions)
+    def _remember(self, seat: str, packet: rtp.Packet, _: float) -> None:
+        """Keep what somebody on stage has said for the next minutes. What the muted say never comes here."""
+        self.ring.put(seat, packet.payload, timestamp=packet.timestamp, at=time.time())
 
     def _speakers(self) -> list[tuple[str, Speaker]]:
         return [(seat, place.speaking) for seat, place in self._places.items() if place.speaking is not None]
 
     def _voices(self) -> dict[str, Samples]:
-        frames = ((seat, speaker.take()) for seat, speaker in self._speakers())
+        speakers = dict(self._speakers())
+        chosen = self._loudest.choose({seat: speaker.loudness for seat, speaker in speakers.items()})
+        frames = ((seat, speaker.take(decode=seat in chosen)) for seat, speaker in speakers.items())
         return {seat: frame for seat, frame in frames if frame is not None}
 
     def _place(self, seat: str) -> Place:
@@ -264,13 +265,12 @@ class Room:
         if others >= MOST_SPEAKERS:
             raise Full(f"A stage holds {MOST_SPEAKERS} microphones.")
 
-    async def _answer(self, session: Session, offer: str) -> str:
+    async def _answer(self, session: Speaker, offer: str) -> str:
         """Return the answer, having looked again at what may have changed while it was made."""
         try:
             answer = await session.answer(offer)
             self._check_welcome(session.seat, session.epoch)
-            if isinstance(session, Speaker):
-                self._check_stage(session.seat)
+            self._check_stage(session.seat)
         except BaseException:
             session.stop(Reason.DROPPED)
             raise
@@ -282,45 +282,30 @@ class Room:
             place.speaking.stop(Reason.DROPPED)
 
     def _put_mute(self, place: Place, *, muted: bool) -> None:
-        if place.muted == muted:
+        if place.muted != muted:
+            place.muted = muted
+            self._let_sound(place, muted=muted)
+
+    def _let_sound(self, place: Place, *, muted: bool) -> None:
+        """Whoever is muted hears what everybody hears, so only the unmuted cost an encoder of their own."""
+        if place.speaking is None:
             return
-        place.muted = muted
-        if place.speaking is not None:
-            place.speaking.mute(muted=muted)
-
-    def _put_out(self, seat: str, *, epoch: int) -> None:
-        for session in self._places[seat].sessions if seat in self._places else []:
-            if session.epoch <= epoch:
-                session.stop(Reason.DROPPED)
-
-    def _take_over(self, listener: Listener) -> None:
-        place = self._place(listener.seat)
-        if place.hearing is not None:
-            place.hearing.stop(Reason.CLOSED)
-        place.hearing, place.coming = listener, None
+        place.speaking.mute(muted=muted)
+        place.own_mix = None if muted else Mix(STAGE_EFFORT, self._sound)
 
     def _ended(self, session: Session, reason: Reason) -> None:
         place = self._places.get(session.seat)
-        known = place is not None and session in place.sessions
-        if place is not None:
-            _forget(place, session)
-        if known:
-            self._tell(
-                {
-                    "event": "session_ended",
-                    "room": self.name,
-                    "seat": session.seat,
-                    "session": session.id,
-                    "kind": session.purpose.value,
-                    "reason": reason.value,
-                }
-            )
-
-
-def _forget(place: Place, session: Session) -> None:
-    if place.hearing is session:
-        place.hearing = None
-    if place.coming is session:
-        place.coming = None
-    if place.speaking is session:
+        if place is None or place.speaking is not session:
+            return
+        self._tally.add(place.speaking.figures)
         place.speaking = place.own_mix = None
+        self._tell(
+            {
+                "event": "session_ended",
+                "room": self.name,
+                "seat": session.seat,
+                "session": session.id,
+                "kind": session.purpose.value,
+                "reason": reason.value,
+            }
+        )

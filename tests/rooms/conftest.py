@@ -61,13 +61,13 @@ def extras(redis_url: str, settings: Any) -> Iterator[Extras]:
 def _media_process(redis_url: str) -> Iterator[None]:
     from tests.rooms import sound  # noqa: PLC0415 -- slow import
 
-    with sound.media_process(redis_url):
+    with sound.media_processes(redis_url):
         yield
 
 
 @pytest.fixture
 def media(_media_process: None, redis_url: str) -> None:
-    """Have a real media process at hand."""
+    """Have real media processes at hand."""
     from tests.rooms import sound  # noqa: PLC0415 -- slow import
 
-    sound.wait_for_heartbeat(redis_url)
+    sound.wait_for_heartbeats(redis_url)

@@ -15,34 +15,33 @@ from aiortc import RTCPeerConnection, RTCRtpTransceiver, RTCSessionDescription
 from django.test import AsyncClient
 from redis import Redis
 
-from rooms.media import whip_client, wire
+from rooms.media import register, whip_client, wire
 from rooms.media.ear import Notes
 from tests.rooms.media.ground import Tone, offer_of
 
-NAME = "media-test"
 START_SECONDS = 20.0
 
 
 @contextmanager
-def media_process(redis_url: str) -> Iterator[None]:
-    """Run a media process while the block lasts."""
-    command = [sys.executable, "-m", "rooms.media", "--redis-url", redis_url, "--name", NAME]
-    command += ["--bind-ip", "127.0.0.1"]
+def media_processes(redis_url: str) -> Iterator[None]:
+    """Run a mixer and an edge while the block lasts."""
+    command = [sys.executable, "-m", "rooms.media", "crew", "--redis-url", redis_url]
+    command += ["--bind-ip", "127.0.0.1", "--edges", "1"]
     process = subprocess.Popen(command, env={**os.environ, "PYTHONPATH": str(Path.cwd())})  # noqa: S603 -- our own
     try:
-        wait_for_heartbeat(redis_url)
+        wait_for_heartbeats(redis_url)
         yield
     finally:
         process.send_signal(signal.SIGTERM)
-        process.wait(15)
+        process.wait(20)
 
 
-def wait_for_heartbeat(redis_url: str) -> None:
-    """Return when the process is in the register; the test before may have emptied it."""
+def wait_for_heartbeats(redis_url: str) -> None:
+    """Return when both are in their registers; the test before may have emptied them."""
     deadline = time.monotonic() + START_SECONDS
     with Redis.from_url(redis_url) as redis:
-        while not redis.hexists("media:processes", NAME):
-            assert time.monotonic() < deadline, "The media process did not start."
+        while not (redis.hlen(register.MIXERS) and redis.hlen(register.EDGES)):
+            assert time.monotonic() < deadline, "The media processes did not start."
             time.sleep(0.05)
 
 

@@ -2,7 +2,7 @@
 
 import asyncio
 import time
-from collections.abc import AsyncIterator, Callable, Sequence
+from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 
@@ -11,12 +11,15 @@ from aiortc import MediaStreamTrack, RTCPeerConnection, RTCSessionDescription
 
 from rooms.media import clock, session, whip_client, wire
 from rooms.media.ear import Heard, Notes
+from rooms.media.edge import Edge
 from rooms.media.house import House
 from rooms.media.opus import Encoder, OpusPacket, packet
-from rooms.media.room import Opened, Refused, Room
+from rooms.media.refusals import Opened, Refused, Standing
+from rooms.media.room import Room
 from rooms.media.sound import FRAME_SAMPLES, SAMPLE_RATE, Samples
 
 LOUDNESS = 0.3
+ROOM = "the-room"
 CLEAR_DB = -70.0  # between the tones, of a mix without a lost frame
 
 
@@ -92,12 +95,17 @@ class Client:
 
 @dataclass
 class Ground:
-    """A house that ticks, what it has announced, and the clients to be hung up at the end."""
+    """A mixer's house that ticks, an edge it feeds, what they have announced, and clients to hang up."""
 
     house: House
-    room: Room
+    edge: Edge
     events: list[dict[str, object]]
     clients: list[Client] = field(default_factory=list)
+
+    @property
+    def room(self) -> Room:
+        """The one room, at its home."""
+        return self.house.room(ROOM, at=time.time())
 
     async def speak(
         self, seat: str, track: MediaStreamTrack, *, epoch: int = 1, muted: bool = False
@@ -115,9 +123,33 @@ class Ground:
         connection.on("track", notes.take_from)
         wire.bind(connection.addTransceiver("audio", direction="recvonly"), wire.near_addresses())
         async with _hung_up_if_refused(connection):
-            offer = await offer_of(connection)
-            opened = await self.room.listen(seat=seat, epoch=epoch, offer=offer, at=time.time())
+            opened = self.answer(seat, await offer_of(connection), epoch=epoch)
         return await self._answered(Client(connection, opened, notes))
+
+    def answer(self, seat: str, offer: str, *, epoch: int = 1) -> Opened:
+        """Answer a listener of the room."""
+        return self.edge.audience.listen(room=ROOM, seat=seat, epoch=epoch, offer=offer, at=time.time())
+
+    def drop(self, seat: str, *, epoch: int) -> None:
+        """Put the seat out, on stage and in the audience, as the web side does."""
+        self.room.drop(seat, epoch=epoch)
+        self.edge.audience.drop(room=ROOM, seat=seat, epoch=epoch)
+
+    def census(self, standings: dict[str, Standing], *, at: float) -> None:
+        self.room.census(standings, at=at)
+        self.edge.audience.census(room=ROOM, standings=standings, at=at)
+
+    def end(self, session_id: str) -> None:
+        self.room.end(session_id)
+        self.edge.audience.end(session_id)
+
+    @property
+    def seats(self) -> list[str]:
+        """The seats that listen or are about to."""
+        return self.edge.audience.seats(ROOM)
+
+    def hearing(self) -> list[str]:
+        return self.edge.audience.hearing(ROOM, at=time.time())
 
     def ended(self) -> list[tuple[object, object, object]]:
         """Return (seat, kind, reason) of each session that has ended, in order."""
@@ -150,8 +182,17 @@ async def offer_of(connection: RTCPeerConnection) -> str:
 
 async def listening_offer() -> str:
     """Return the offer of a listener who then never comes."""
+    return await _offer_of_nobody("recvonly")
+
+
+async def speaking_offer() -> str:
+    """Return the offer of a speaker who then never comes."""
+    return await _offer_of_nobody("sendonly")
+
+
+async def _offer_of_nobody(direction: str) -> str:
     connection = wire.new_connection()
-    wire.bind(connection.addTransceiver("audio", direction="recvonly"), wire.near_addresses())
+    wire.bind(connection.addTransceiver("audio", direction=direction), wire.near_addresses())
     offer = await offer_of(connection)
     await wire.hang_up(connection)
     return offer
@@ -166,18 +207,30 @@ async def until(check: Callable[[], bool], *, seconds: float = 5.0) -> None:
 
 @asynccontextmanager
 async def ground(addresses: Sequence[str] | None = None) -> AsyncIterator[Ground]:
-    """Run a house with one room while the block lasts; everybody is hung up at its end."""
+    """Run a mixer's house and an edge with one room while the block lasts; all are hung up at its end."""
     events: list[dict[str, object]] = []
-    house = House(
-        addresses=wire.host_addresses() if addresses is None else addresses,
-        tell=lambda event: events.append(dict(event)),
+
+    def tell(event: Mapping[str, object]) -> None:
+        events.append(dict(event))
+
+    ours = wire.host_addresses() if addresses is None else addresses
+    edge = Edge(
+        bind=None if addresses is None else addresses[0],
+        port=0,
+        public_ips=ours,
+        tell=tell,
+        most_listeners=100,
     )
+    await edge.start()
+    house = House(addresses=ours, tell=tell, publish=lambda *_: None)
+    house.room(ROOM, at=time.time()).feeds.renew("edge", edge.feed_name, at=time.time() + 1e6)
     ticking = asyncio.create_task(clock.run(house.tick))
-    here = Ground(house=house, room=house.room("the-room", at=time.time()), events=events)
+    here = Ground(house=house, edge=edge, events=events)
     try:
         yield here
     finally:
         house.close()
+        await edge.close()
         await session.all_hung_up()
         for client in here.clients:
             client.notes.end()

@@ -40,14 +40,14 @@ class Door:
         if request.url.path == "/whip":
             opened = await self.here.room.speak(seat=seat, epoch=1, muted=False, offer=offer, at=time.time())
         else:
-            opened = await self.here.room.listen(seat=seat, epoch=1, offer=offer, at=time.time())
+            opened = self.here.answer(seat, offer)
         headers = {"Location": f"/session/{opened.session}"}
         return Response(opened.answer, status_code=201, media_type="application/sdp", headers=headers)
 
     async def leave(self, request: Request) -> Response:
         seat = request.headers["authorization"].removeprefix("Bearer ")
         self.said.append(f"{request.method} {seat}")
-        self.here.room.end(request.path_params["session"])
+        self.here.end(request.path_params["session"])
         return Response(status_code=200)
 
 
@@ -97,7 +97,7 @@ async def test_the_ear_hears_what_the_player_plays_again_and_again(recording: Pa
         heard = await ear.listen(whep_url=f"{entrance.url}/whep", grant="ben", seconds=2.0)
         stop.set()
         await asyncio.wait_for(playing, 5)
-        await until(lambda: entrance.here.room.sessions == [])
+        await until(lambda: entrance.here.room.speakers == [])
         said, ended = entrance.said, entrance.here.ended()
 
     assert heard.dominant_hz == pytest.approx(880, abs=2)
@@ -128,7 +128,7 @@ async def test_a_player_that_is_put_out_says_so(recording: Path) -> None:
             )
         )
         await until(lambda: entrance.here.room.speaking() == ["ada"])
-        entrance.here.room.drop("ada", epoch=1)
+        entrance.here.drop("ada", epoch=1)
         with pytest.raises(player.Cut):
             await asyncio.wait_for(playing, 5)
 
@@ -139,10 +139,10 @@ async def test_an_ear_that_is_put_out_knows_until_when_it_heard() -> None:
         listening = asyncio.create_task(
             ear.listen(whep_url=f"{entrance.url}/whep", grant="ben", seconds=20.0)
         )
-        await until(lambda: any(session.seat == "ben" for session in entrance.here.room.sessions))
+        await until(lambda: entrance.here.seats == ["ben"])
         await asyncio.sleep(1.0)
         dropped_at = time.time()
-        entrance.here.room.drop("ben", epoch=1)
+        entrance.here.drop("ben", epoch=1)
         heard = await asyncio.wait_for(listening, 5)
     assert heard.cut
     assert heard.last_audible_at is not None

