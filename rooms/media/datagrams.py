@@ -15,6 +15,7 @@ CHUNK: Final = 512  # packets made and sent at a time: what they fill stays in t
 ROW: Final = 1_536  # bytes for one packet, with room for what its protection adds
 NAME_BYTES: Final = 28  # of a struct sockaddr_in6; a sockaddr_in fits too
 BUFFER: Final = 4 << 20  # bytes: one packet for each of some thousand listeners, until the card has them
+_FORCE_SEND, _FORCE_RECEIVE = 32, 33  # SO_SNDBUFFORCE, SO_RCVBUFFORCE (socket(7)), which Python does not name
 _V4_IN_V6: Final = b"\x00" * 10 + b"\xff\xff"
 
 Names = npt.NDArray[np.uint8]  # shape (count, NAME_BYTES)
@@ -122,14 +123,22 @@ class Sheet:
             start += 1
 
 
+def _enlarge(opened: socket.socket, forced: int, option: int) -> None:
+    """Give the socket a large buffer: beyond net.core.wmem_max and rmem_max where we may, else up to them."""
+    try:
+        opened.setsockopt(socket.SOL_SOCKET, forced, BUFFER)
+    except PermissionError:
+        opened.setsockopt(socket.SOL_SOCKET, option, BUFFER)
+
+
 def _bound(family: int, host: str, port: int) -> socket.socket:
     opened = socket.socket(family, socket.SOCK_DGRAM)
     try:
         opened.setblocking(False)
         if family == socket.AF_INET6:
             opened.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY, 0)
-        for option in (socket.SO_SNDBUF, socket.SO_RCVBUF):
-            opened.setsockopt(socket.SOL_SOCKET, option, BUFFER)
+        for forced, option in ((_FORCE_SEND, socket.SO_SNDBUF), (_FORCE_RECEIVE, socket.SO_RCVBUF)):
+            _enlarge(opened, forced, option)
         opened.bind((host, port))
     except OSError:
         opened.close()

@@ -10,7 +10,7 @@ from typing import Final, cast
 import structlog
 from redis.asyncio import Redis
 
-from rooms.media import clock, line, metrics, mixer_calls, register, session
+from rooms.media import clock, line, metrics, mixer_calls, mixer_metrics, register, session
 from rooms.media.calls import Answer, Call
 from rooms.media.house import House
 from rooms.media.running import run_until, true_within
@@ -66,7 +66,7 @@ class _MixerProcess:
     async def run(self, stop: asyncio.Event) -> None:
         if self._settings.metrics_port is not None:
             metrics.serve(
-                lambda: metrics.of_mixer(self._house, self._late_ticks), port=self._settings.metrics_port
+                lambda: mixer_metrics.read(self._house, self._late_ticks), port=self._settings.metrics_port
             )
         log.info("mixer_ready", name=self._settings.name)
         parts = [

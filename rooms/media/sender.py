@@ -252,7 +252,8 @@ def _open_door() -> socket.socket:
 
 
 def _is_sendable(tick: feed.Tick) -> bool:
-    return all(0 < len(payload) <= MOST_PAYLOAD for payload in (tick.house, *tick.own.values()))
+    payloads = (tick.house, *tick.own.values())
+    return 1 <= tick.frames <= 3 and all(0 < len(payload) <= MOST_PAYLOAD for payload in payloads)
 
 
 def _nothing() -> None:
