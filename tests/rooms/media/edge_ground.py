@@ -4,7 +4,7 @@ import asyncio
 import re
 import socket
 import time
-from collections.abc import AsyncIterator, Callable, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 
@@ -157,6 +157,17 @@ class Ground:
         await connection.setRemoteDescription(RTCSessionDescription(sdp=change(opened.answer), type="answer"))
         return client
 
+    def door(
+        self, seat: str, *, change: Callable[[str], str] = lambda answer: answer
+    ) -> Callable[[str], Awaitable[str]]:
+        """Return what answers the offer of a listener that is no client of ours."""
+
+        async def answer(offer: str) -> str:
+            opened = self.edge.audience.listen(room=ROOM, seat=seat, epoch=1, offer=offer, at=time.time())
+            return change(opened.answer)
+
+        return answer
+
     def told(self, event: str) -> list[tuple[object, ...]]:
         """Return (seat, reason) of each session that has ended, (seat,) of each that took over."""
         return [
@@ -247,6 +258,7 @@ async def ground(
     bind: str | None = None,
     most_listeners: int = 100,
     start_high: bool = False,
+    nice: int = 0,
 ) -> AsyncIterator[Ground]:
     """Run an edge while the block lasts; everybody is hung up at its end."""
     events: list[dict[str, object]] = []
@@ -257,6 +269,7 @@ async def ground(
         tell=lambda event: events.append(dict(event)),
         most_listeners=most_listeners,
         start_high=start_high,
+        nice=nice,
     )
     await edge.start()
     here = Ground(edge, events)
