@@ -65,7 +65,10 @@ class Voice:
                 self.buffer.shortened(FRAME_SAMPLES)
             self._pass_over(turn.steps)
             return self._end()
-        sound = np.concatenate([self._rest, *map(self._carry_out, turn.steps)])
+        pieces = [self._carry_out(step) for step in turn.steps]
+        if self._rest.size:
+            pieces.insert(0, self._rest)
+        sound = pieces[0] if len(pieces) == 1 else np.concatenate([_NOTHING, *pieces])
         if not turn.plays:
             return self._end()
         if turn.shorten:
