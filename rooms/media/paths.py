@@ -170,9 +170,8 @@ class Paths:
             self._counters.stun_failures += 1
             return
         answer = stun.answer(request.transaction, address=address, password=path.password)
-        if len(answer) <= len(datagram):
-            self._write(answer, address)
-            self._counters.stun_requests += 1
+        self._write(answer, address)
+        self._counters.stun_requests += 1
         if fresh:
             path.recent = (request.transaction + path.recent)[:_REMEMBERED]
             path.heard_at = now

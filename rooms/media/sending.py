@@ -154,8 +154,7 @@ class Stream:
         self._own: frozenset[str] = frozenset()
         self._held: list[Member] = []  # until the sequence number has wrapped
         self._silent: list[Member] = []  # who have been sent nothing yet
-        self._reported_at = 0.0
-        self._reported_apart_at = 0.0
+        self._reported_at = self._reported_apart_at = self.sent_at
         self._packets = 0  # of one listener; all get as many
         self._octets = 0
 

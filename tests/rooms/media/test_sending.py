@@ -18,6 +18,7 @@ from rooms.media.sending import NOTHING, REPORT_SECONDS, Press, Stream
 from rooms.media.timeline import HELD_PACKETS, HIGH_PACKETS, Timeline
 
 SSRC = 0x00C0FFEE
+BEGAN = 50.0  # seconds on the clock of the tests
 PUBLIC_PROFILES = {
     0x0007: pylibsrtp.Policy.SRTP_PROFILE_AEAD_AES_128_GCM,
     0x0001: pylibsrtp.Policy.SRTP_PROFILE_AES128_CM_SHA1_80,
@@ -78,7 +79,7 @@ class Room:
         return self.far[seat]
 
     def play(self, number: int, *, own: dict[str, bytes] | None = None, house: bytes = b"house") -> None:
-        self.stream.play(Tick("room", 1, number, 1, house, own or {}), at=number * 0.02)
+        self.stream.play(Tick("room", 1, number, 1, house, own or {}), at=BEGAN + number * 0.02)
 
 
 @pytest.fixture
@@ -86,7 +87,7 @@ def room(request: pytest.FixtureRequest) -> Iterator[Room]:
     out = datagrams.open_socket(bind="127.0.0.1", port=0)
     press = Press(out.fileno(), out.family)
     high = getattr(request, "param", False)
-    here = Room(Stream(SSRC, "cname", press, Timeline(high=high), 0.0))
+    here = Room(Stream(SSRC, "cname", press, Timeline(high=high), BEGAN))
     yield here
     out.close()
     for far in here.far.values():
@@ -139,7 +140,7 @@ def test_who_comes_while_the_seat_has_its_own_mix_hears_that(room: Room) -> None
     room.play(0, own={"anna": b"own"})
     anna = room.listen("anna")
     room.play(1, own={"anna": b"own"})
-    room.stream.fill(at=1.0)
+    room.stream.fill(at=BEGAN + 1)
     assert anna.heard == [b"own", NOTHING]
 
 
@@ -178,10 +179,10 @@ def test_everybody_gets_a_report_within_its_time_and_few_at_once(room: Room) -> 
     ears.append(room.listen("on stage"))
     most = 0
     for number in range(round(REPORT_SECONDS / 0.02) + 2):
-        at = number * 0.02
+        at = BEGAN + number * 0.02
         before = room.stream.press.control_packets
         room.play(number, own={"on stage": b"own"})
-        room.stream.report(at=at, unix=1_000_000 + at)
+        room.stream.report(at=at, unix=1_000_000 + at - BEGAN)
         most = max(most, room.stream.press.control_packets - before)
         for far in ears:
             far.read()
