@@ -15,60 +15,112 @@ from aiortc.mediastreams import MediaStreamError
 from av import AudioFrame
 
 from benchmarks.marks import Recording
-from benchmarks.talker import LOOPBACK, Talk
+from benchmarks.relay import LOOPBACK
 from rooms.media import mixer, wire
+from rooms.media.feed import Tick
 from rooms.media.opus import Decoder, Encoder
-from rooms.media.peer import Speaker
-from rooms.media.sound import FRAME_SAMPLES, FRAME_SECONDS, SAMPLE_RATE, Samples, silence
+from rooms.media.room import Room
+from rooms.media.sound import FRAME_SAMPLES, SAMPLE_RATE, SILENCE_DBFS, Samples, silence
 
+EDGE: Final = "a listener's decoder"
 _FULL_SCALE: Final = np.float32(32_768.0)
 
 
 class Ear(Protocol):
-    """A way to take one speaker in."""
+    """A way to take one speaker in, and a listener behind it. Ticks have the numbers of the clock."""
 
     async def answer(self, offer: str) -> str:
-        """Return the SDP answer."""
+        """Return the SDP answer to the speaker's offer."""
 
-    def take(self) -> tuple[Samples | None, bool]:
-        """Return this tick's frame, shape (960,), and whether it is the speaker's own sound."""
+    def tape(self) -> "Tape":
+        """Return what the listener has heard."""
+
+    def before(self) -> None:
+        """Get ready for a tick."""
+
+    def after(self, number: int) -> None:
+        """Have done with it."""
 
     async def close(self) -> None:
         """Hang up."""
 
 
-class HouseEar:
-    """The house's: rooms.media.peer and all that stands behind it."""
+class Tape:
+    """What a listener hears, each 20 ms in the place that the clock's number gives it."""
 
     def __init__(self) -> None:
-        self.speaker = Speaker(
-            seat="voice",
-            epoch=1,
-            addresses=[LOOPBACK],
-            at=time.time(),
-            ended=lambda _session, _reason: None,
-            muted=False,
+        self._frames: dict[int, Samples] = {}
+        self._real: set[int] = set()
+
+    def record(self, number: int, frame: Samples) -> None:
+        """Note the frame, shape (960,), that is heard from this tick on."""
+        self._frames[number] = frame
+
+    def is_real(self, number: int) -> None:
+        """Note that the speaker's own sound went into this tick."""
+        self._real.add(number)
+
+    def has(self, number: int) -> bool:
+        """Return whether the speaker's own sound went into this tick."""
+        return number in self._real
+
+    def recording(self, *, begun: float, seconds: float) -> Recording:
+        """Return what was heard from `begun` on, in ticks, for so many seconds; nothing where nothing is."""
+        first = int(begun)
+        phase = round((begun - first) * FRAME_SAMPLES)
+        numbers = range(first, first + round(seconds * SAMPLE_RATE / FRAME_SAMPLES) + 1)
+        samples = np.concatenate([self._frames.get(number, silence()) for number in numbers])
+        return Recording(
+            samples=samples[phase : phase + round(seconds * SAMPLE_RATE)],
+            real=np.array([number in self._real for number in numbers], dtype=np.bool_),
+            phase=phase,
         )
 
+
+class HouseEar:
+    """The house's: a room of its own, whose packets come here as they would go to a sender."""
+
+    def __init__(self, room: Room) -> None:
+        self.sent_at: dict[int, float] = {}
+        self._tape = Tape()
+        self._room = room
+        self._decoder = Decoder()
+        self._made_up = 0.0
+
     async def answer(self, offer: str) -> str:
-        return await self.speaker.answer(offer)
+        opened = await self._room.speak(seat="voice", epoch=1, muted=False, offer=offer, at=time.time())
+        return opened.answer
 
-    def take(self) -> tuple[Samples | None, bool]:
-        made_up = self._made_up()
-        frame = self.speaker.take()
-        return frame, frame is not None and self._made_up() == made_up
+    def feed(self, name: str) -> None:
+        """Have the room feed the sender at this abstract Unix name, for the coming seconds."""
+        self._room.feeds.renew(name, name, at=time.time())
 
-    def _made_up(self) -> int:
-        return int(getattr(getattr(self.speaker, "counters", None), "concealed", 0))
+    def hear(self, tick: Tick, at: float) -> None:
+        """Take a packet of the room's that left the mixer at `at`."""
+        self.sent_at[tick.number] = at
+        self._tape.record(tick.number, self._decoder.decode(tick.house))
+
+    def tape(self) -> Tape:
+        return self._tape
+
+    def before(self) -> None:
+        self._made_up = sum(speaker.figures.concealed for speaker in self._room.speakers)
+
+    def after(self, number: int) -> None:
+        made_up = sum(speaker.figures.concealed for speaker in self._room.speakers)
+        heard = any(speaker.meter.dbfs > SILENCE_DBFS for speaker in self._room.speakers)
+        if heard and made_up == self._made_up:
+            self._tape.is_real(number)
 
     async def close(self) -> None:
-        await wire.hang_up(self.speaker._connection)  # noqa: SLF001 -- a clean end for the next cells
+        """Leave it to the house, which hangs up on all."""
 
 
 class StockEar:
     """aiortc's RTCRtpReceiver as it comes; what its track gives waits in a row for the next tick."""
 
     def __init__(self) -> None:
+        self._taken: dict[int, Samples | None] = {}
         self._connection = wire.new_connection()
         self._connection.on("track", self._listen)
         self._frames: deque[Samples] = deque()
@@ -81,9 +133,20 @@ class StockEar:
         await self._connection.setLocalDescription(await self._connection.createAnswer())
         return self._connection.localDescription.sdp
 
-    def take(self) -> tuple[Samples | None, bool]:
-        frame = self._frames.popleft() if self._frames else None
-        return frame, frame is not None
+    def before(self) -> None:
+        """Nothing is to be got ready."""
+
+    def after(self, number: int) -> None:
+        self._taken[number] = self._frames.popleft() if self._frames else None
+
+    def tape(self) -> Tape:
+        """Return what was heard. It is mixed and encoded only now, to leave the clock its time."""
+        tape, mix = Tape(), Mix()
+        for number, frame in self._taken.items():
+            tape.record(number, mix.through(silence() if frame is None else frame))
+            if frame is not None:
+                tape.is_real(number)
+        return tape
 
     async def close(self) -> None:
         await wire.hang_up(self._connection)
@@ -102,55 +165,14 @@ class StockEar:
                 self._frames.extend((sound / _FULL_SCALE).reshape(-1, FRAME_SAMPLES))
 
 
-class Wire:
-    """An ear at the end of no network at all."""
+class Mix:
+    """A house mix of one voice, and a listener's decoder behind it: what a room does, without the room."""
 
-    def __init__(self, said: Talk) -> None:
-        self._said = iter(said)
-        self._decoder = Decoder()
-
-    async def answer(self, offer: str) -> str:
-        raise NotImplementedError
-
-    def take(self) -> tuple[Samples | None, bool]:
-        payload = next(self._said)
-        return (None if payload is None else self._decoder.decode(payload)), True
-
-    async def close(self) -> None:
-        """There is nothing to hang up."""
-
-
-class Recorder:
-    """A room of one speaker and one listener, from the tick on which the speaker begins."""
-
-    def __init__(self, ear: Ear) -> None:
-        self.ear = ear
+    def __init__(self) -> None:
         self._limiter = mixer.Limiter()
         self._encoder = Encoder()
         self._decoder = Decoder()
-        self._frames: list[Samples] = []
-        self._real: list[bool] = []
-        self._began: float | None = None  # loop time of the tick whose frame comes first
 
-    def tick(self, at: float) -> None:
-        """Take the tick that was due at `at`, loop time. Ticks that were left out are silence."""
-        frame, real = self.ear.take()
-        payload = self._encoder.encode(self._limiter.limit(mixer.total({} if frame is None else {"": frame})))
-        if self._began is None:
-            self._began = at
-        missing = round((at - self._began) / FRAME_SECONDS) - len(self._frames)
-        self._frames += [silence()] * missing
-        self._real += [False] * missing
-        self._frames.append(self._decoder.decode(payload))
-        self._real.append(real)
-
-    def recording(self, *, begun_at: float, seconds: float) -> Recording:
-        """Return what was heard from `begun_at` (loop time, after the first tick) on, for so many seconds."""
-        length = round(seconds * SAMPLE_RATE)
-        samples = np.concatenate([*self._frames, np.zeros(length, dtype=np.float32)])
-        late = round((begun_at - (self._began or begun_at)) * SAMPLE_RATE)
-        return Recording(
-            samples=samples[late : late + length],
-            real=np.array(self._real[late // FRAME_SAMPLES :], dtype=np.bool_),
-            phase=late % FRAME_SAMPLES,
-        )
+    def through(self, frame: Samples) -> Samples:
+        """Return what a listener hears of `frame`, both of shape (960,)."""
+        return self._decoder.decode(self._encoder.encode(self._limiter.limit(frame)))

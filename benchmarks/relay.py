@@ -3,9 +3,9 @@
 Three harms, each with its own dial, from one seed:
 
 * `loss`: this share of the packets does not arrive, each by its own luck.
-* `jitter_ms`: each packet waits in a queue for an exponential time of this mean, cut at three times the mean;
-  a queue keeps the order, so packets bunch up behind a slow one. That is also RFC 3550's jitter before the
-  queue; what is left of it afterwards is measured and told.
+* `jitter_ms`: each packet waits in a queue for anything up to twice this, as `tc netem delay 80ms 80ms` has
+  it; a queue keeps the order, so packets bunch up behind a slow one. With `tail` the wait is exponential
+  instead, this being its mean and three times this the most: a network with rare and long hiccups.
 * `reorder`: this share takes a longer way round (20 to 60 ms more) and is overtaken by one to three packets.
 
 Only RTP from the client suffers; STUN, DTLS and RTCP pass (RFC 7983, RFC 5761), and so does all that comes
@@ -13,6 +13,7 @@ back. It needs no root: the client is told the relay's address instead of the se
 """
 
 import asyncio
+import math
 import random
 import re
 from collections.abc import Callable
@@ -20,7 +21,7 @@ from dataclasses import dataclass, field
 from typing import Final, NamedTuple
 
 LOOPBACK: Final = "127.0.0.1"
-_CUT: Final = 3.0  # times the mean; no packet waits longer in the queue
+_CUT: Final = 3.0  # times the mean; no packet waits longer, even in the tail
 _WAY_ROUND: Final = (0.020, 0.060)  # seconds
 _JITTER_WEIGHT: Final = 1 / 16  # RFC 3550 §6.4.1
 _CANDIDATE: Final = re.compile(r"^a=candidate:.*\r?\n", re.MULTILINE)
@@ -43,6 +44,7 @@ class Harm:
     jitter_ms: float = 0.0
     reorder: float = 0.0  # share, 0 … 1
     seed: int = 1
+    tail: bool = False
 
 
 @dataclass
@@ -70,18 +72,21 @@ class Luck:
         """Return for how many seconds the packet that comes at `at` is held, or None if it is lost."""
         # Every packet throws all its dice, so that turning one dial leaves the other two harms as they were.
         lost, aside = self._dice.random() < self._harm.loss, self._dice.random() < self._harm.reorder
-        wait, way_round = self._dice.expovariate(1.0), self._dice.uniform(*_WAY_ROUND)
+        wait, way_round = self._wait(self._dice.random()), self._dice.uniform(*_WAY_ROUND)
         self.told.came += 1
         if lost:
             self.told.lost += 1
             return None
-        mean = self._harm.jitter_ms / 1000
-        leaves = max(at + mean * min(wait, _CUT), self._queue_free)
+        leaves = max(at + wait * self._harm.jitter_ms / 1000, self._queue_free)
         if aside:
             self.told.overtaken += 1
             return self._note(leaves + way_round - at)
         self._queue_free = leaves
         return self._note(leaves - at)
+
+    def _wait(self, luck: float) -> float:
+        """Return how long a packet of this luck (0 … 1) waits, in units of the jitter; 1 on average."""
+        return min(-math.log(1.0 - luck), _CUT) if self._harm.tail else 2.0 * luck
 
     def _note(self, transit: float) -> float:
         self.told.held_ms.append(transit * 1000)
