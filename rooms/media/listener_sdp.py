@@ -81,10 +81,13 @@ class Answers:
 def usable(addresses: Sequence[str], *, dual_stack: bool) -> list[str]:
     """Return those of `addresses` at which a socket of this kind is reached, each once and in order.
 
-    Raises ValueError for what is no address: a name would have to be looked up by somebody.
+    Raises ValueError if none is left, and for what is no address: a name would have to be looked up.
     """
     parsed = [ipaddress.ip_address(address) for address in dict.fromkeys(addresses)]
-    return [str(address) for address in parsed if dual_stack or address.version == 4]
+    reached = [str(address) for address in parsed if dual_stack or address.version == 4]
+    if not reached:
+        raise ValueError("None of the public addresses is one at which this edge can be reached.")
+    return reached
 
 
 def _priority(number: int) -> int:

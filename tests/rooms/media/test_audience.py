@@ -118,8 +118,9 @@ def test_addresses_are_told_once_and_only_where_they_can_be_reached() -> None:
     told = ["192.0.2.1", "2001:db8::1", "192.0.2.1"]
     assert usable(told, dual_stack=True) == ["192.0.2.1", "2001:db8::1"]
     assert usable(told, dual_stack=False) == ["192.0.2.1"]
-    with pytest.raises(ValueError, match="address"):
-        usable(["example.com"], dual_stack=True)
+    for useless in (["example.com"], ["2001:db8::1"], []):
+        with pytest.raises(ValueError, match="address"):
+            usable(useless, dual_stack=False)
 
 
 def test_the_sender_is_told_who_hears_what_and_who_no_longer() -> None:
