@@ -18,6 +18,7 @@ import structlog
 
 from rooms.media import addresses, crew, running
 
+MIXERS = 2  # so that a room whose mixer dies has somewhere to go at once
 MOST_LISTENERS = 4_000  # half of what a core was measured to carry: docs/performance.md
 
 Serve = Callable[[asyncio.Event], Awaitable[None]]
@@ -137,7 +138,7 @@ def _arguments(words: list[str]) -> argparse.Namespace:
         help="MEDIA_LISTENERS_PER_EDGE",
     )
     role = roles.add_parser("crew", parents=[anybody, listeners], help="all of one machine, kept alive")
-    role.add_argument("--mixers", type=int, default=1)
+    role.add_argument("--mixers", type=int, default=said("MEDIA_MIXERS") or str(MIXERS), help="MEDIA_MIXERS")
     role.add_argument(
         "--edges",
         type=_number,

@@ -18,6 +18,7 @@ from redis.exceptions import RedisError
 
 from rooms.media import register
 
+FEWEST_PAIRS: Final = 2
 MOST_PAIRS: Final = 64
 RESTART_SECONDS: Final = (0.1, 0.5, 1.0, 2.0, 5.0)  # after the first death in a row, the second …
 LONG_LIFE_SECONDS: Final = 60.0  # who lived so long has not died of what killed the one before
@@ -43,11 +44,12 @@ class Member:
 
 
 def pairs_for(cores: int) -> int:
-    """Return how many edges with their senders a machine of so many cores carries beside one mixer.
+    """Return how many edges with their senders a machine of so many cores carries beside its mixers.
 
-    A busy pair keeps one core full, most of it the sender's; the mixer and everything else need one too.
+    A busy pair keeps one core full, most of it the sender's; mixers and everything else need one too. Never
+    fewer than two, so that whose edge dies has somewhere to go at once.
     """
-    return max(1, min(cores - 1, MOST_PAIRS))
+    return max(FEWEST_PAIRS, min(cores - 1, MOST_PAIRS))
 
 
 async def serve(members: Sequence[Member], *, redis_url: str, stop: asyncio.Event) -> None:
