@@ -17,7 +17,7 @@ pytestmark = pytest.mark.asyncio
 
 
 @pytest_asyncio.fixture
-async def here(self) -> AsyncIterator[Ground]:
+async def here() -> AsyncIterator[Ground]:
     async with ground(bind="127.0.0.1", addresses=["127.0.0.1"]) as here:
         yield here
 
