@@ -5,7 +5,7 @@ import base64
 import json
 import shutil
 import time
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -15,7 +15,8 @@ import numpy as np
 
 from rooms.media.ear import Heard
 from rooms.media.opus import Decoder
-from tests.rooms.media.ground import until
+from rooms.media.sound import SAMPLE_RATE
+from tests.rooms.media.edge_ground import until
 
 FOLDER = Path(__file__).with_suffix("")
 GCM_128 = 7  # SRTP_AEAD_AES_128_GCM, RFC 7714 §14.2
@@ -46,15 +47,16 @@ class Werift:
     process: asyncio.subprocess.Process
     offer: str = ""
     state: str = "new"
-    dtls: str = "new"
+    alerts: int = 0
     profile: int | None = None
     packets: list[RtpPacket] = field(default_factory=list)
     reports: list[SenderReport] = field(default_factory=list)
 
-    async def take(self, answer: str) -> None:
-        """Take the answer to its offer, and return when it is connected."""
+    async def listen(self, answer: Callable[[str], Awaitable[str]]) -> None:
+        """Listen, given what `answer` returns for its offer; return when it is connected."""
         assert self.process.stdin is not None
-        self.process.stdin.write(json.dumps({"answer": answer}).encode() + b"\n")
+        message = {"answer": await answer(self.offer)}
+        self.process.stdin.write(json.dumps(message).encode() + b"\n")
         await self.process.stdin.drain()
         await until(lambda: self.state in {"connected", "failed"}, seconds=15)
         assert self.state == "connected"
@@ -80,6 +82,16 @@ class Werift:
             for one, then in pairs
         }
 
+    def lateness(self) -> list[float]:
+        """Return, by the clock of each sender report, how many seconds its promptest packet came too late."""
+        return [
+            min(
+                packet.at - report.unix - _signed(packet.timestamp - report.timestamp) / SAMPLE_RATE
+                for packet in self.packets
+            )
+            for report in self.reports
+        ]
+
     async def read(self) -> None:
         """Take down what it says until it ends."""
         assert self.process.stdout is not None
@@ -92,8 +104,8 @@ class Werift:
                 self.offer = offer
             case {"state": str(state)}:
                 self.state = state
-            case {"dtls": str(state)}:
-                self.dtls = state
+            case {"alert": int()}:
+                self.alerts += 1
             case {"profile": int(profile)}:
                 self.profile = profile
             case {"payload": str(payload), **header}:
@@ -128,3 +140,8 @@ async def werift() -> AsyncIterator[Werift]:
             process.kill()
             await process.wait()
         reading.cancel()
+
+
+def _signed(difference: int) -> int:
+    """Return the difference of two RTP timestamps, of which either may be the later one."""
+    return (difference + 2**31) % 2**32 - 2**31
