@@ -37,7 +37,7 @@ bench: .venv/.installed ## Measure what a listener costs
 	@$(BIN)/python -m benchmarks.listeners
 
 clean: ## Forget the virtual environment and all local data
-	rm -rf .venv var staticfiles .mypy_cache .ruff_cache .pytest_cache .hypothesis
+	rm -rf .venv var staticfiles .mypy_cache .ruff_cache .pytest_cache .hypothesis tests/rooms/media/werift/node_modules
 
 .env:
 	@cp .env.example .env
