@@ -22,6 +22,7 @@ MOST_CONCEALED: Final = 160 * _MS  # when nothing comes; by then concealment has
 _START: Final = 20 * _MS  # least slack before the first packet is played, when nothing is known yet
 _MARGIN: Final = 6 * _MS  # for our own clock and loop, which are not quite even either
 _SHORT: Final = 3 * _MS  # of slack missing to the target, before a quiet moment is made longer
+_GIVE: Final = 1 / 8  # of the target, more either way: on an uneven line each change of mind is heard as well
 _PATIENCE: Final = 10 * _MS  # of slack missing to the target, before a hole is waited at
 _TOO_MUCH: Final = 25 * _MS  # of slack above the target, before a frame is let go
 _FAR_TOO_MUCH: Final = MOST_SLACK + 40 * _MS  # of slack in all, before packets are let go unplayed
@@ -276,7 +277,7 @@ class Buffer:
     def _should_shorten(self, at: float, *, quiet: bool) -> bool:
         """Return whether a frame's time is to be gained now: in a quiet moment, or when none has come."""
         self._least.append(self._slack(at))
-        if len(self._least) < _LEAST_OVER or min(self._least) - self.target < _TOO_MUCH:
+        if len(self._least) < _LEAST_OVER or min(self._least) < self.target * (1 + _GIVE) + _TOO_MUCH:
             self._waited_for_quiet = 0
             return False
         self._waited_for_quiet += 1
@@ -316,8 +317,8 @@ class Buffer:
             return self._stand_still()
         first = self._held[0]
         if first.timestamp == self._next:
-            short = self.target - self._slack(at)
-            return self._stand_still() if quiet and short > _SHORT else self._decode(first)
+            short = self._slack(at) < self.target * (1 - _GIVE) - _SHORT
+            return self._stand_still() if quiet and short else self._decode(first)
         if first.sequence - self._last_sequence <= 1:
             # Silence that was not sent. It may become longer or shorter than it was, to begin on target.
             self._playing = False
