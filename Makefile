@@ -34,7 +34,7 @@ lock: .venv/.installed ## Write requirements.txt anew: exact versions with hashe
 	  --extra embedded --extra dev -o requirements.txt pyproject.toml
 
 bench: .venv/.installed ## Measure what a listener costs
-	@$(BIN)/python -m benchmarks.listeners
+	@$(BIN)/python -m benchmarks.fanout
 
 clean: ## Forget the virtual environment and all local data
 	rm -rf .venv var staticfiles .mypy_cache .ruff_cache .pytest_cache .hypothesis tests/rooms/media/werift/node_modules
