@@ -6,37 +6,9 @@ import pytest
 from benchmarks.marks import LATEST, Listening, Marks, Recording
 from benchmarks.speech import Script
 from rooms.media.sound import FRAME_SAMPLES, SAMPLE_RATE, Samples
+from tests.benchmarks.noise import rest
 
 DELAY = 0.1
-PAUSE = 1.5
-
-
-@pytest.fixture(scope="module")
-def script() -> Script:
-    """Noise for speech, which needs no espeak-ng: 9 s, then 1 s, a pause and a last word."""
-    dice = np.random.default_rng(7)
-    parts = [hum(dice, 3.0), hum(dice, 3.0), hum(dice, 3.0), hum(dice, 1.0), rest(PAUSE), hum(dice, 0.6)]
-    samples = np.concatenate(parts)
-    plain = slice(0, 9 * SAMPLE_RATE)
-    return Script(
-        samples=samples,
-        sent=np.ones(samples.size // FRAME_SAMPLES, dtype=np.bool_),
-        plain=plain,
-        farewell=slice(plain.stop, samples.size),
-        last_word=slice(samples.size - parts[-1].size, samples.size),
-        stretches=(plain,),
-    )
-
-
-def hum(dice: np.random.Generator, seconds: float) -> Samples:
-    noise = dice.standard_normal(round(seconds * SAMPLE_RATE))
-    smooth = np.convolve(noise, np.ones(24) / 24, mode="same")
-    loud: Samples = (0.5 * smooth / np.max(np.abs(smooth))).astype(np.float32)
-    return loud
-
-
-def rest(seconds: float) -> Samples:
-    return np.zeros(round(seconds * SAMPLE_RATE), dtype=np.float32)
 
 
 def marks(script: Script, sound: Samples, *, made_up: slice = slice(0)) -> Marks:
