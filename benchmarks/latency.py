@@ -15,12 +15,16 @@ Prints one JSON object. Milliseconds; the parts add up to the whole, onset by on
 * `mixer`        network, jitter buffer, waiting for the tick, mixing, and the wait for a packet to be full
 * `edge`         from the mixer's packet to the listener's
 * `place`        in the listener's packet, with the look-ahead of two encoders, 6.5 ms each
+
+Of the mixer's part `jitter_buffer_ms` is what the speaker's buffer said it added, and `encode_ms` what one
+packet of the house mix costs to encode.
 """
 
 import argparse
 import asyncio
 import json
 import random
+import time
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, Final
@@ -48,6 +52,7 @@ TONE_SECONDS: Final = 0.2
 _FIRST_SECONDS: Final = 1.0  # of silence, in which everything settles
 _SETTLE_SECONDS: Final = 0.5
 _FEED_AGAIN_SECONDS: Final = 2.0
+_ENCODED: Final = 100  # packets, to time one
 
 
 @dataclass(frozen=True)
@@ -96,7 +101,8 @@ async def _measure(rig: Rig, said: Said, *, ptime: int) -> dict[str, object]:
     arrivals, sent_at = Arrivals(loop.time), dict[int, float]()
     feeds = [edge.ask(op="facts")["feed"]]
     async with open_sink(lambda tick, at: sent_at.update({tick.number: at})) as name:
-        feeding = asyncio.create_task(_feed(mixer, [*feeds, name]))
+        waits: list[float] = []
+        feeding = asyncio.create_task(_feed(mixer, [*feeds, name], waits))
         track = Talking(said.talk)
         speaker = await _speak(mixer, track)
         listener = await _listen(edge, arrivals)
@@ -106,14 +112,30 @@ async def _measure(rig: Rig, said: Said, *, ptime: int) -> dict[str, object]:
         feeding.cancel()
         await speaker.hang_up()
         await wire.hang_up(listener)
-    return _figures(said, arrivals, sent_at, began=began)
+    return {
+        **_figures(said, arrivals, sent_at, began=began),
+        "jitter_buffer_ms": round(float(np.median(waits)), 1) if waits else None,
+        "encode_ms": _encoding(frames=ptime // 20),
+    }
 
 
-async def _feed(mixer: Caller, names: Sequence[str]) -> None:
+async def _feed(mixer: Caller, names: Sequence[str], waits: list[float]) -> None:
+    """Have the mixer feed all `names`, and note each time what its speaker's buffer says it adds, in ms."""
     while True:
         for name in names:
             mixer.ask(op="feed", name=name)
+        waits += [one["delay_ms"] for one in mixer.ask(op="figures")["figures"] if one["delay_ms"]]
         await asyncio.sleep(_FEED_AGAIN_SECONDS)
+
+
+def _encoding(*, frames: int) -> float:
+    """Return how many ms it takes here to encode one packet of the house mix."""
+    encoder = Encoder(frames=frames)
+    sound = np.resize(_TONE, frames * FRAME_SAMPLES)
+    began = time.thread_time()
+    for _ in range(_ENCODED):
+        encoder.encode(sound)
+    return round((time.thread_time() - began) / _ENCODED * 1000, 2)
 
 
 async def _speak(mixer: Caller, track: Talking) -> Talker:

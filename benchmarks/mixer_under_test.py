@@ -58,6 +58,8 @@ class _Mixer:
                 return {}
             case {"op": "feed", "name": str(name)}:
                 return {"via": room.feeds.renew(EDGE.format(name), name, at=now)}
+            case {"op": "figures"}:
+                return {"figures": [speaker.figures._asdict() for speaker in room.speakers]}
             case _:
                 return {"mixer": os.getpid()}
 
