@@ -149,7 +149,7 @@ def _bars(found: Sequence[Found]) -> dict[str, object]:
         "longest gap ≤ 60 ms at 1 % loss": _bar(
             at_one, lambda marks: marks["longest_gap_ms"], lambda gap: gap <= LONGEST_GAP_MS
         ),
-        "delay grows by ≤ 40 ms from the first second on, without jitter": _bar(
+        "delay grows by ≤ 40 ms from the beginning on, without jitter": _bar(
             [one for one in found if not one["cell"]["jitter_ms"] and not one["cell"]["reorder"]],
             lambda marks: _growth(marks, "delay_start_ms"),
             lambda growth: growth <= GROWTH_MS,

@@ -17,7 +17,7 @@ from benchmarks.speech import Script, levels, resampled, voiced
 from rooms.media.sound import FRAME_MS, FRAME_SAMPLES, SAMPLE_RATE, Samples
 
 SETTLING: Final = 3.0  # seconds of speech, in which a buffer may find its depth
-FIRST: Final = 2  # stretches of half a second from which the delay at the start is told
+FIRST: Final = 3  # stretches of half a second from which the delay at the start is told
 LATEST: Final = 2.5  # seconds; what comes later than this has not come
 LATE_WORD_MS: Final = 100.0  # later than the sentence before it by more, and the last word came late
 WHOLE_SHARE: Final = 0.9  # of the last word's loud frames
@@ -57,7 +57,7 @@ class Marks:
     longest_made_up_ms: int  # run of ticks in mid-speech for which the player had nothing of the speaker's
     longest_hole_ms: int  # run in which the speaker's sound is missing from what was heard, whoever says what
     concealed_share: float  # of the ticks in mid-speech, those for which the player had nothing
-    delay_start_ms: float | None  # of the first second of speech
+    delay_start_ms: float | None  # of the first second and a half of speech
     delay_settled_ms: float | None  # of the first third of what was said after three seconds
     delay_end_ms: float | None  # of the last third
     pesq: float | None  # the mean over stretches of two sentences
