@@ -122,6 +122,7 @@ class Buffer:
         self._losses: deque[float] = deque(maxlen=_LOSSES)
         self._next = None
         self._last_sequence = 0  # of what was decoded last
+        self._aim = self.target  # as of the last tick
         self._least: deque[float] = deque(maxlen=_LEAST_OVER)
         self._decoded = 0
         self.delays.forget()
@@ -173,6 +174,7 @@ class Buffer:
         """Return what to do for the tick at `at`. `quiet` tells whether the last frame played was."""
         while self._losses and self._losses[0] < at - _LOSS_SECONDS:
             self._losses.popleft()
+        self._aim = self.target
         self._catch_up(at)
         if not self._playing and not self._starts(at):
             self._decoded = 0
@@ -258,7 +260,7 @@ class Buffer:
         if not self._held:
             return False
         first = self._held[0]
-        least = self.target if self.delays.known else max(self.target, _START)
+        least = self._aim if self.delays.known else max(self._aim, _START)
         if self._slack_of(first.timestamp, at) < least:
             return False
         self._stop()
@@ -277,7 +279,7 @@ class Buffer:
     def _should_shorten(self, at: float, *, quiet: bool) -> bool:
         """Return whether a frame's time is to be gained now: in a quiet moment, or when none has come."""
         self._least.append(self._slack(at))
-        if len(self._least) < _LEAST_OVER or min(self._least) < self.target * (1 + _GIVE) + _TOO_MUCH:
+        if len(self._least) < _LEAST_OVER or min(self._least) < self._aim * (1 + _GIVE) + _TOO_MUCH:
             self._waited_for_quiet = 0
             return False
         self._waited_for_quiet += 1
@@ -317,8 +319,9 @@ class Buffer:
             return self._stand_still()
         first = self._held[0]
         if first.timestamp == self._next:
-            short = self._slack(at) < self.target * (1 - _GIVE) - _SHORT
-            return self._stand_still() if quiet and short else self._decode(first)
+            if quiet and self._slack(at) < self._aim * (1 - _GIVE) - _SHORT:
+                return self._stand_still()
+            return self._decode(first)
         if first.sequence - self._last_sequence <= 1:
             # Silence that was not sent. It may become longer or shorter than it was, to begin on target.
             self._playing = False
@@ -342,13 +345,13 @@ class Buffer:
         next_ = self._next or 0
         gap = first.timestamp - next_
         already = min(self._stood_still, gap)
-        if already and self._slack(at) - already >= self.target - _PATIENCE:
+        if already and self._slack(at) - already >= self._aim - _PATIENCE:
             # What stood in for it while nothing had come was the hole.
             self._stood_still = 0
             next_ += already
             gap -= already
             self._next = next_
-        elif self._slack(at) < self.target - _PATIENCE:
+        elif self._slack(at) < self._aim - _PATIENCE:
             return self._stand_still()
         if gap < _UNIT:
             self._pass_hole(first, at)

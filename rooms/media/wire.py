@@ -11,7 +11,7 @@ from typing import Any, Final
 
 import pylibsrtp
 from aioice import Candidate
-from aioice.ice import get_host_addresses
+from aioice.ice import StunProtocol, get_host_addresses
 from aiortc import RTCConfiguration, RTCPeerConnection, RTCRtpTransceiver
 from aiortc.rtcrtpparameters import RTCRtpReceiveParameters
 from aiortc.rtp import RtcpByePacket, RtcpPacket, RtcpReceiverInfo, RtcpRrPacket, RtcpSrPacket
@@ -20,6 +20,7 @@ from rooms.media import rtp
 
 CLOSE_SECONDS: Final = 5.0
 LOOPBACK: Final = "127.0.0.1"
+MOST_BYTES: Final = 4_096  # of a datagram: Opus, STUN and DTLS stay well below 1,500
 
 
 def host_addresses() -> list[str]:
@@ -98,10 +99,8 @@ class Uplink:
         self._reporting: asyncio.Task[None] | None = None
         self._own_source = transceiver.sender._ssrc  # noqa: SLF001 -- reports are signed with it
         self._dtls = transceiver.receiver.transport
-        ice = self._dtls.transport._connection  # noqa: SLF001 -- where datagrams come in
-        self._pass_on = ice.data_received
+        self._ice = self._dtls.transport._connection  # noqa: SLF001 -- where datagrams come in
         # On this one connection, never on the classes: clients in the same process keep their own.
-        ice.data_received = self._datagram  # type: ignore[method-assign]
         self._dtls._handle_rtcp_data = self._take_rtcp  # type: ignore[method-assign] # noqa: SLF001 -- the same
         transceiver.receiver.receive = self._begin  # type: ignore[method-assign]
 
@@ -116,13 +115,22 @@ class Uplink:
         self._payload_types = frozenset(codec.payloadType or 0 for codec in parameters.codecs)
         ids = [one.id for one in parameters.headerExtensions if one.uri == rtp.AUDIO_LEVEL]
         self._level_id = ids[0] if ids else None
+        for protocol in self._ice._protocols:  # noqa: SLF001 -- its sockets
+            self._take_from(protocol)
         self._reporting = self._loop.create_task(self._report())
 
-    def _datagram(self, data: bytes, component: int) -> None:
-        if not rtp.is_rtp(data):
-            self._pass_on(data, component)
-        elif self._payload_types:
-            self._take_rtp(data)
+    def _take_from(self, protocol: StunProtocol) -> None:
+        pass_on = protocol.datagram_received
+
+        def received(data: bytes, address: tuple[Any, ...]) -> None:
+            if rtp.is_rtp(data):
+                self._take_rtp(data)
+            else:
+                pass_on(data, address)
+
+        protocol.datagram_received = received  # type: ignore[method-assign,assignment]
+        # asyncio makes room for 256 kB before each datagram, which costs more than all we do with it.
+        protocol.transport.max_size = MOST_BYTES  # type: ignore[attr-defined]
 
     def _take_rtp(self, data: bytes) -> None:
         try:

@@ -223,7 +223,7 @@ async def test_forged_and_damaged_packets_are_left_out() -> None:
         await until(lambda: stage.speaker.meter.speaking)
         before = stage.speaker.figures.received
         for data in (b"\x80", b"\x80\x6f" + bytes(60), b"\x80\x6f" + bytes(4_000), b"\xbf\xff" * 20):
-            stage.speaker._uplink._datagram(data, 1)
+            stage.speaker._uplink._take_rtp(data)
         await stage.ticks(10)
         assert not stage.speaker.over
         assert stage.speaker.figures.received > before
