@@ -4,7 +4,7 @@ A room's group gets what everybody sees; a seat's own group gets what is about t
 """
 
 import asyncio
-from collections.abc import Collection
+from collections.abc import Collection, Iterable
 from typing import Any
 
 import structlog
@@ -75,6 +75,13 @@ def note_speaking(room_id: str, seats: list[str]) -> None:
 
 def speaking(room_id: str) -> list[str]:
     return list(cache.get(f"speaking:{room_id}", []))
+
+
+def silence(rooms: Iterable[str]) -> None:
+    """Put out the rings of those who spoke in these rooms: their mixer has gone, the next tells anew."""
+    for room_id in rooms:
+        note_speaking(room_id, [])
+        _send(room_group(room_id), {"type": "room.speaking", "seats": []})
 
 
 def you(seat: Seat) -> You:

@@ -72,6 +72,7 @@ def _move(rooms: Collection[str], *, at: datetime, homeless: bool = False) -> in
 def _settle(rooms: Collection[str], *, at: datetime) -> None:
     rolls = _rolls(Room.objects.filter(pk__in=rooms), Seat.objects.seated().filter(room_id__in=rooms))
     media_calls.settle(rolls, at=at)
+    callboard.silence(rolls)
     on_stage = [seat for roll in rolls.values() for seat, one in roll.seats.items() if one.stage]
     callboard.sound_again(on_stage, again="speak", within=SPEAK_WITHIN_SECONDS)
 

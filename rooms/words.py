@@ -39,6 +39,12 @@ WORDS = {
     "demote_person": _("Take off stage"),
     "remove_person": _("Remove from room"),
     "remove_title": _("Remove %(name)s?"),
+    "voice_failing": _("Your microphone is reconnecting. Nobody can hear you at the moment."),
+    "voice_back": _("You can be heard again."),
+    "speech": _("Speech"),
+    "music": _("Music"),
+    "sound_now": _("%(tuned)s, %(length)s ms"),
+    "sound_changed": _("From now on: %(sound)s"),
     "sound_failed": _("The sound could not be connected. Trying again."),
     "sound_blocked": _("Your browser is holding the sound back. Tap Listen."),
     "microphone_refused": _(

@@ -173,6 +173,7 @@ async def test_when_a_mixer_leaves_its_room_moves_and_those_on_stage_are_asked_t
                 extras.sign_on("mixer", "old", draining=True)
                 moving = {"event": "moving", "room": seat.room_id, "seats": [seat.pk], "kind": "speak"}
                 await redis.publish(stagehand.EVENTS, json.dumps({**moving, "within": 2.0}))
+            assert (await page.until("speaking"))["seats"] == []  # the old mixer cannot say that they ended
             assert (await page.until("sound"))["again"] == "speak"
 
         await working(redis_url, leave)

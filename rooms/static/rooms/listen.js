@@ -1,7 +1,12 @@
 // Hearing: one WHEP session into one audio element. A new session replaces a lost one; nothing is renegotiated.
 
 const RETRIES_MS = [500, 1500, 3000, 6000];
+const EXCHANGE_MS = 10000;
 const CONNECT_MS = 12000;
+const FIRST_PACKET_MS = 4000;
+const LOOK_MS = 500;
+const STALL_MS = 1500; // the server sends without a pause, even silence: a line as quiet as that is dead
+const STALL_WITHIN = 0.3; // seconds, so that all who heard by one server do not come at once
 
 export class MediaRefused extends Error {
   constructor(code, words) {
@@ -10,6 +15,12 @@ export class MediaRefused extends Error {
   }
 }
 
+export const rest = (ms) => new Promise((resolve) => setTimeout(resolve, ms));
+
+export const retryDelay = (attempt) => RETRIES_MS[Math.min(attempt, RETRIES_MS.length - 1)];
+
+export const isOver = (connection) => ["failed", "closed"].includes(connection.connectionState);
+
 /** Post an offer, take the answer. Returns the session's address. */
 export async function exchange(connection, url, grant) {
   await connection.setLocalDescription(await connection.createOffer());
@@ -17,6 +28,7 @@ export async function exchange(connection, url, grant) {
     method: "POST",
     headers: { "Content-Type": "application/sdp", Authorization: `Bearer ${grant}` },
     body: connection.localDescription.sdp,
+    signal: AbortSignal.timeout(EXCHANGE_MS),
   });
   if (!answer.ok) {
     const problem = await answer.json().catch(() => ({}));
@@ -33,7 +45,7 @@ export function connected(connection) {
     const timer = setTimeout(() => reject(new MediaRefused("timeout")), CONNECT_MS);
     const look = () => {
       if (connection.connectionState === "connected") resolve();
-      else if (["failed", "closed"].includes(connection.connectionState)) reject(new MediaRefused("lost"));
+      else if (isOver(connection)) reject(new MediaRefused("lost"));
       else return;
       clearTimeout(timer);
       connection.removeEventListener("connectionstatechange", look);
@@ -47,73 +59,58 @@ export function endSession(place) {
   if (place) fetch(place, { method: "DELETE", keepalive: true }).catch(() => {});
 }
 
-/** Events: `hearing`, `failing` (trying again), `blocked` (the browser wants a tap first). */
+async function packetsReceived(connection) {
+  let packets = 0;
+  for (const report of (await connection.getStats()).values()) {
+    if (report.type === "inbound-rtp") packets += report.packetsReceived || 0;
+  }
+  return packets;
+}
+
+/** Resolves with the first packet, throws when none comes. */
+async function carrying(connection) {
+  const end = performance.now() + FIRST_PACKET_MS;
+  while (!(await packetsReceived(connection))) {
+    if (performance.now() > end || isOver(connection)) throw new MediaRefused("silent");
+    await rest(50);
+  }
+}
+
+/**
+ * Events: `hearing`, `failing` (trying again), `blocked` (the browser wants a tap first).
+ * `askGrant` resolves with {grant, iceServers}.
+ */
 export class Ear extends EventTarget {
   constructor({ audio, url, askGrant }) {
     super();
     Object.assign(this, { audio, url, askGrant });
     this.connection = null;
-    this.wanted = false;
-    this.attempt = 0;
+    this.life = null; // from listen() to stop(): {pass, renewing, hurry, wake}
   }
 
-  get isConnected() {
-    return this.connection?.connectionState === "connected";
-  }
-
-  /** Hear the room from now on. `grant` is used for the first try; later ones ask for their own. */
-  listen({ grant, iceServers }) {
-    this.iceServers = iceServers;
-    if (this.wanted && (this.isConnected || this.trying)) return;
-    this.wanted = true;
-    this.attempt = 0;
-    this.connect(grant);
-  }
-
-  async connect(grant) {
-    this.trying = true;
-    const connection = new RTCPeerConnection({ iceServers: (this.iceServers || []).map((urls) => ({ urls })) });
-    connection.addTransceiver("audio", { direction: "recvonly" });
-    connection.addEventListener("track", ({ track, streams }) => {
-      this.audio.srcObject = streams[0] || new MediaStream([track]);
-      this.play();
-    });
-    try {
-      const place = await exchange(connection, this.url, grant || (await this.askGrant()));
-      await connected(connection);
-      if (!this.wanted) throw new MediaRefused("left");
-      this.take(connection, place);
-    } catch {
-      connection.close();
-      this.trying = false;
-      if (this.wanted) this.tryAgain();
+  /** Hear the room from now on. `pass` {grant, iceServers} is for one try; later ones ask for their own. */
+  listen(pass) {
+    if (!this.life) {
+      this.life = { pass };
+      this.renew();
+    } else if (this.life.wake) {
+      this.life.pass = pass;
+      this.life.wake(); // no need to wait longer: the room answers again
     }
   }
 
-  take(connection, place) {
-    const old = this.connection;
-    this.connection = connection;
-    this.place = place;
-    this.trying = false;
-    this.attempt = 0;
-    old?.close();
-    this.dispatchEvent(new Event("hearing"));
-    connection.addEventListener("connectionstatechange", () => {
-      if (connection !== this.connection || !["failed", "closed"].includes(connection.connectionState)) return;
-      this.connection = null;
-      connection.close();
-      if (this.wanted) this.tryAgain();
-    });
+  /** Connect anew, at a random moment within so many seconds. Until the new line carries packets, the old is heard. */
+  again(within) {
+    this.renew({ within });
   }
 
-  async tryAgain() {
-    const wait = RETRIES_MS[Math.min(this.attempt, RETRIES_MS.length - 1)];
-    this.attempt += 1;
-    this.trying = true;
-    if (this.attempt > 1) this.dispatchEvent(new Event("failing"));
-    await new Promise((resolve) => setTimeout(resolve, wait));
-    this.trying = false;
-    if (this.wanted && !this.isConnected) this.connect(null);
+  stop() {
+    this.life = null;
+    endSession(this.place);
+    this.place = null;
+    this.connection?.close();
+    this.connection = null;
+    this.audio.srcObject = null;
   }
 
   async play() {
@@ -124,12 +121,83 @@ export class Ear extends EventTarget {
     }
   }
 
-  stop() {
-    this.wanted = false;
-    endSession(this.place);
-    this.place = null;
-    this.connection?.close();
-    this.connection = null;
-    this.audio.srcObject = null;
+  // ---- Below: what happens by itself
+
+  /** Try until a line carries packets; one such try at a time. `isDead`: nothing is heard meanwhile. */
+  async renew({ within = 0, isDead = false } = {}) {
+    const life = this.life;
+    if (!life) return;
+    if (life.renewing) {
+      if (isDead) life.hurry?.(); // no moment to wait for: nothing is heard already
+      return;
+    }
+    life.renewing = true;
+    if (within) await this.rest(life, "hurry", within * 1000 * Math.random());
+    for (let attempt = 0; life === this.life; attempt += 1) {
+      try {
+        await this.connect(life);
+        break;
+      } catch {
+        if (life !== this.life) break;
+        if (isDead || attempt > 0) this.dispatchEvent(new Event("failing"));
+        await this.rest(life, "wake", retryDelay(attempt));
+      }
+    }
+    life.renewing = false;
+  }
+
+  /** Rest for so long, or until life[call] is called. */
+  async rest(life, call, ms) {
+    await Promise.race([rest(ms), new Promise((resolve) => { life[call] = resolve; })]);
+    life[call] = null;
+  }
+
+  async connect(life) {
+    const { grant, iceServers } = life.pass || (await this.askGrant());
+    life.pass = null;
+    const connection = new RTCPeerConnection({ iceServers });
+    connection.addTransceiver("audio", { direction: "recvonly" });
+    const sound = new Promise((resolve) => {
+      connection.addEventListener("track", ({ track, streams }) => resolve(streams[0] || new MediaStream([track])));
+    });
+    let place = null;
+    try {
+      place = await exchange(connection, this.url, grant);
+      await connected(connection);
+      await carrying(connection);
+      if (life !== this.life) throw new MediaRefused("left");
+    } catch (problem) {
+      endSession(place);
+      connection.close();
+      throw problem;
+    }
+    this.take(connection, place, await sound);
+  }
+
+  take(connection, place, sound) {
+    const old = this.connection;
+    this.connection = connection;
+    this.place = place;
+    this.audio.srcObject = sound;
+    this.play();
+    old?.close();
+    this.dispatchEvent(new Event("hearing"));
+    connection.addEventListener("connectionstatechange", () => {
+      if (connection === this.connection && isOver(connection)) this.renew({ within: STALL_WITHIN, isDead: true });
+    });
+    this.watch(connection);
+  }
+
+  /** Look for packets as long as this is the line we hear by. */
+  async watch(connection) {
+    let packets = 0;
+    let grownAt = performance.now();
+    while (connection === this.connection) {
+      const received = await packetsReceived(connection);
+      if (received > packets) grownAt = performance.now();
+      packets = received;
+      if (performance.now() - grownAt >= STALL_MS) this.renew({ within: STALL_WITHIN, isDead: true });
+      await rest(LOOK_MS);
+    }
   }
 }

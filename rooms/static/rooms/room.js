@@ -2,6 +2,7 @@
 
 import { Ear } from "./listen.js";
 import { RoomSocket } from "./socket.js";
+import { inWords, SoundPanel } from "./soundcheck.js";
 import { NoMicrophone, Voice } from "./speak.js";
 import { Control, StageView, worded, words } from "./stage-view.js";
 
@@ -16,10 +17,10 @@ let room = null;
 let micIsBusy = false;
 
 const socket = new RoomSocket({ seatUrl: urls.seatUrl, socketUrl: urls.socketUrl, csrf: urls.csrf });
-const askGrant = async (use) => (await socket.request("grant", { use })).grant;
-const ear = new Ear({ audio, url: urls.whepUrl, askGrant: () => askGrant("listen") });
-const voice = new Voice({ url: urls.whipUrl, askGrant: () => askGrant("speak") });
+const ear = new Ear({ audio, url: urls.whepUrl, askGrant: () => socket.grant("listen") });
+const voice = new Voice({ url: urls.whipUrl, askGrant: () => socket.grant("speak") });
 const view = new StageView(root, { act: (op, seat) => ask(op, { seat }), remove: askRemoval });
+const soundPanel = new SoundPanel(root, tune);
 
 const controls = {
   hand: new Control(root, "hand", () => ask(you.stage === "hand" ? "lower_hand" : "raise_hand")),
@@ -102,7 +103,7 @@ socket.addEventListener("welcome", ({ detail }) => {
   part("curtain").hidden = true;
   for (const inside of root.querySelectorAll("[data-inside]")) inside.hidden = false;
   enterOptions = {};
-  ear.listen({ grant: socket.listenGrant, iceServers: socket.iceServers });
+  ear.listen(socket.pass);
   view.speakers(detail.speaking);
   draw();
   if (first) controls.leave.element.focus({ preventScroll: true, focusVisible: false });
@@ -131,6 +132,7 @@ socket.addEventListener("speaking", ({ detail }) => view.speakers(detail.seats))
 window.addEventListener("offline", () => socket.ping());
 window.addEventListener("online", () => socket.ping());
 socket.addEventListener("audience", ({ detail }) => view.audience(detail.count));
+socket.addEventListener("sound", ({ detail }) => (detail.again === "speak" ? voice : ear).again(detail.within));
 socket.addEventListener("over", ({ detail }) => over(detail));
 
 socket.addEventListener("state", ({ detail: state }) => {
@@ -144,8 +146,15 @@ socket.addEventListener("state", ({ detail: state }) => {
 ear.addEventListener("failing", () => notice(words.sound_failed));
 ear.addEventListener("hearing", () => clearNotice(words.sound_failed, words.sound_blocked));
 ear.addEventListener("blocked", () => notice(words.sound_blocked));
+voice.addEventListener("failing", () => {
+  if (you && !you.muted) notice(words.voice_failing, "warning");
+});
+voice.addEventListener("back", () => {
+  if (clearNotice(words.voice_failing)) toast(words.voice_back);
+});
 voice.addEventListener("lost", () => {
-  if (you?.stage === "on" && !you.muted) speak();
+  clearNotice(words.voice_failing);
+  if (you?.stage === "on" && !you.muted) ask("mute"); // nobody should wait for words that cannot come
 });
 
 // ---- What a person does
@@ -178,7 +187,7 @@ async function speak() {
   micIsBusy = true;
   draw();
   try {
-    await voice.start(socket.iceServers);
+    await voice.start();
     const answer = await ask("unmute");
     if (answer) {
       voice.mute(false);
@@ -197,6 +206,11 @@ function toggleSound() {
   if (audio.paused) ear.play();
   else audio.muted = !audio.muted;
   draw();
+}
+
+async function tune(sound) {
+  if (await ask("sound", sound)) toast(worded("sound_changed", { sound: inWords(sound) }));
+  else draw(); // refused: as it was
 }
 
 let removing = null;
@@ -234,6 +248,7 @@ function draw() {
   controls.sound.show({ iconName: audio.muted ? "volume-off" : "volume", label: audio.muted ? words.sound_on : words.sound_off, pressed: audio.muted });
   if (room.host_gone && !moderates) notice(words.host_gone);
   else clearNotice(words.host_gone);
+  soundPanel.draw(room.sound);
   showTools();
 }
 
@@ -251,8 +266,11 @@ function notice(text, tone = "info") {
   element.textContent = text;
 }
 
+/** Take the notice away if it says one of these; returns whether it did. */
 function clearNotice(...texts) {
-  if (texts.includes(part("notice").textContent)) notice("");
+  if (!texts.includes(part("notice").textContent)) return false;
+  notice("");
+  return true;
 }
 
 window.addEventListener("pagehide", stopSound);

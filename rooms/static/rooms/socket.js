@@ -2,6 +2,8 @@
 
 const HELLO_VERSION = 1;
 const REQUEST_MS = 10000;
+const GRANT_MS = 3000; // who asks for one hears nothing meanwhile
+const SEAT_MS = 10000;
 const RETRIES_MS = [300, 1200, 2700, 4800, 7000]; // then the last one for good, each with jitter
 
 export class Refused extends Error {
@@ -25,7 +27,7 @@ function tabName() {
 
 /**
  * Events: `state` (connecting, connected, reconnecting, lost, closed), `welcome`, `room`, `you`, `speaking`,
- * `audience`, and `over` {code, words} when the server has ended it for good.
+ * `audience`, `sound` {again, within}, and `over` {code, words} when the server has ended it for good.
  */
 export class RoomSocket extends EventTarget {
   constructor({ seatUrl, socketUrl, csrf }) {
@@ -51,6 +53,7 @@ export class RoomSocket extends EventTarget {
       method: "POST",
       headers: { "Content-Type": "application/json", "X-CSRFToken": this.csrf },
       body: JSON.stringify({ tab: this.tab, take_over: takeOver }),
+      signal: AbortSignal.timeout(SEAT_MS),
     });
     const told = answer.headers.get("Content-Type")?.startsWith("application/json") ? await answer.json() : {};
     if (answer.ok) return told;
@@ -58,8 +61,7 @@ export class RoomSocket extends EventTarget {
   }
 
   open(seat) {
-    this.listenGrant = seat.grants.listen;
-    this.iceServers = seat.ice_servers;
+    this.pass = { grant: seat.grants.listen, iceServers: seat.ice_servers };
     const address = new URL(this.socketUrl, location.href);
     address.protocol = address.protocol.replace("http", "ws");
     const socket = new WebSocket(address);
@@ -71,17 +73,29 @@ export class RoomSocket extends EventTarget {
   }
 
   /** Ask for something; resolves with the answer, or throws Refused with the server's words. */
-  request(op, fields = {}) {
+  request(op, fields = {}, patience = REQUEST_MS) {
     if (this.socket?.readyState !== WebSocket.OPEN) return Promise.reject(new Refused("not_connected"));
     const id = this.nextId++;
     return new Promise((resolve, reject) => {
       const timer = setTimeout(() => {
         this.waiting.delete(id);
         reject(new Refused("not_answered"));
-      }, REQUEST_MS);
+      }, patience);
       this.waiting.set(id, { resolve, reject, timer });
       this.send({ op, id, ...fields });
     });
+  }
+
+  /** Leave to connect one half of the sound, and by which servers. A socket that does not answer is given up. */
+  async grant(use) {
+    const socket = this.socket;
+    try {
+      const { grant, ice_servers: iceServers } = await this.request("grant", { use }, GRANT_MS);
+      return { grant, iceServers };
+    } catch (refused) {
+      if (refused.code === "not_answered") this.closed(socket, 1006);
+      throw refused;
+    }
   }
 
   async leave() {

@@ -1,6 +1,10 @@
 // Speaking: the microphone, and one WHIP session while on stage. The server mutes; this only spares it packets.
 
-import { connected, endSession, exchange } from "./listen.js";
+import { connected, endSession, exchange, isOver, MediaRefused, rest, retryDelay } from "./listen.js";
+
+const LOOK_MS = 500;
+const SILENT_MS = 4000; // the server reports every second or so on what it receives
+const FINAL = ["not_on_stage", "denied", "no_ticket", "banned", "closed"]; // the door's answers; others pass
 
 /** `code` is microphone_refused, microphone_missing or microphone_failed. */
 export class NoMicrophone extends Error {
@@ -23,42 +27,66 @@ async function openMicrophone() {
   }
 }
 
-/** Events: `lost` when the upstream broke while it was wanted. */
+/** When the server's last report on what it receives came; 0 before the first. */
+async function reportedAt(connection) {
+  let at = 0;
+  for (const report of (await connection.getStats()).values()) {
+    if (report.type === "remote-inbound-rtp") at = Math.max(at, report.timestamp);
+  }
+  return at;
+}
+
+/**
+ * Events: `failing` while the upstream is connected anew, `back` when it is, `lost` when the door refused it.
+ * `askGrant` resolves with {grant, iceServers}.
+ */
 export class Voice extends EventTarget {
   constructor({ url, askGrant }) {
     super();
     Object.assign(this, { url, askGrant });
     this.connection = null;
+    this.connecting = null;
     this.microphone = null;
+    this.renewing = false;
   }
 
   get isUp() {
-    return this.connection?.connectionState === "connected";
+    return this.connection?.connectionState === "connected" && !this.renewing;
   }
 
   /** Open the microphone and the upstream, if they are not. Throws NoMicrophone or what the door says. */
-  async start(iceServers) {
+  async start() {
     if (this.isUp) return;
-    this.microphone ??= await openMicrophone();
-    const track = this.microphone.getAudioTracks()[0];
-    track.enabled = false;
-    this.connection?.close();
-    const connection = new RTCPeerConnection({ iceServers: (iceServers || []).map((urls) => ({ urls })) });
-    this.connection = connection;
-    connection.addTransceiver(track, { direction: "sendonly", streams: [this.microphone] });
-    try {
-      this.place = await exchange(connection, this.url, await this.askGrant());
-      await connected(connection);
-    } catch (problem) {
-      connection.close();
-      if (this.connection === connection) this.connection = null;
-      throw problem;
+    if (!this.microphone) {
+      this.microphone = await openMicrophone();
+      this.mute(true);
     }
-    connection.addEventListener("connectionstatechange", () => {
-      if (connection !== this.connection || !["failed", "closed"].includes(connection.connectionState)) return;
-      this.connection = null;
-      this.dispatchEvent(new Event("lost"));
-    });
+    await this.connect();
+  }
+
+  /** Connect anew at a random moment within so many seconds, as muted or unmuted as we are. */
+  async again(within = 0) {
+    const microphone = this.microphone;
+    if (!microphone || this.renewing) return;
+    this.renewing = true;
+    if (within) await rest(within * 1000 * Math.random());
+    for (let attempt = 0; microphone === this.microphone; attempt += 1) {
+      this.dispatchEvent(new Event("failing"));
+      try {
+        await this.connect();
+        this.dispatchEvent(new Event("back"));
+        break;
+      } catch (problem) {
+        if (microphone !== this.microphone) break;
+        if (FINAL.includes(problem.code)) {
+          this.stop();
+          this.dispatchEvent(new Event("lost"));
+          break;
+        }
+        await rest(retryDelay(attempt));
+      }
+    }
+    this.renewing = false;
   }
 
   mute(muted) {
@@ -74,5 +102,52 @@ export class Voice extends EventTarget {
     if (!connection) return;
     endSession(this.place);
     connection.close();
+  }
+
+  // ---- Below: what happens by itself
+
+  /** Connect; whoever asks while it is being done waits for the same. */
+  connect() {
+    this.connecting ??= this.replace().finally(() => {
+      this.connecting = null;
+    });
+    return this.connecting;
+  }
+
+  async replace() {
+    const microphone = this.microphone;
+    const { grant, iceServers } = await this.askGrant();
+    const connection = new RTCPeerConnection({ iceServers });
+    let place = null;
+    try {
+      connection.addTransceiver(microphone.getAudioTracks()[0], { direction: "sendonly", streams: [microphone] });
+      place = await exchange(connection, this.url, grant);
+      await connected(connection);
+      if (microphone !== this.microphone) throw new MediaRefused("left");
+    } catch (problem) {
+      endSession(place);
+      connection.close();
+      throw problem;
+    }
+    this.connection?.close();
+    this.connection = connection;
+    this.place = place;
+    connection.addEventListener("connectionstatechange", () => {
+      if (connection === this.connection && isOver(connection)) this.again();
+    });
+    this.watch(connection);
+  }
+
+  /** Look for the server's reports as long as this is the line we speak by. */
+  async watch(connection) {
+    let toldAt = 0;
+    let movedAt = performance.now();
+    while (connection === this.connection) {
+      const reported = await reportedAt(connection);
+      if (reported > toldAt) movedAt = performance.now();
+      toldAt = reported;
+      if (performance.now() - movedAt >= SILENT_MS) this.again();
+      await rest(LOOK_MS);
+    }
   }
 }
