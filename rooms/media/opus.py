@@ -125,6 +125,14 @@ class Decoder:
         """Forget the stream so far: what follows is another one."""
         _check(_opus.opus_decoder_ctl(self._state, _RESET))
 
+    def save(self) -> bytes:
+        """Return the whole state, some 20 kB, for `restore`."""
+        return self._state.raw
+
+    def restore(self, saved: bytes) -> None:
+        """Be as when `saved` was: nothing has been decoded or concealed since."""
+        ctypes.memmove(self._state, saved, len(saved))
+
     def _decode(self, payload: bytes | None, most: int, *, fec: bool) -> Samples:
         size = 0 if payload is None else len(payload)
         if payload is not None and not size:
@@ -158,6 +166,11 @@ def duration(payload: bytes) -> int:
 def has_fec(payload: bytes) -> bool:
     """Return whether `payload` can recover the packet before it (RFC 6716 §4.2.4, LBRR)."""
     return bool(payload) and _opus.opus_packet_has_lbrr(payload, len(payload)) > 0
+
+
+def is_celt(payload: bytes) -> bool:
+    """Return whether `payload` is CELT alone, as browsers send it on a good network (RFC 6716 §3.1)."""
+    return bool(payload) and payload[0] >= 128
 
 
 # Samples per frame for each configuration: SILK 10/20/40/60 ms, hybrid 10/20, CELT 2.5/5/10/20.

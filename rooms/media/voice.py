@@ -28,6 +28,7 @@ class Voice:
         self._concealed = 0  # samples in a row
         self._sounding = False  # whether the last frame was sound
         self._missed: bytes | None = None  # the last payload that was not decoded
+        self._before: bytes | None = None  # the decoder's state before it had to guess
         self._source: int | None = None
 
     def put(self, packet: Packet, *, at: float, hold: bool = True) -> None:
@@ -51,7 +52,7 @@ class Voice:
         self._rest = _NOTHING
         self._concealed = 0
         self._sounding = False
-        self._missed = None
+        self._missed = self._before = None
 
     def take(self, *, at: float, quiet: bool, decode: bool = True) -> Samples | None:
         """Return the frame for the tick at `at`, shape (960,), or None for nothing.
@@ -102,7 +103,10 @@ class Voice:
     def _carry_out(self, step: Step) -> Samples:
         if self._missed is not None:
             self._take_up(self._missed)
+        before, self._before = self._before, self._before if step.do is Do.CONCEAL else None
         try:
+            if step.do is Do.DECODE and before is not None and opus.is_celt(step.payload):
+                return self._go_on(step.payload, before)
             if step.do is Do.DECODE:
                 sound = self._decoder.decode(step.payload)
             elif step.do is Do.RECOVER:
@@ -114,9 +118,23 @@ class Voice:
         after, self._concealed = self._concealed, 0
         return _risen(sound) if after > _FADE_FROM else sound
 
+    def _go_on(self, payload: bytes, before: bytes) -> Samples:
+        """Return the sound of a packet after guessing, as if nothing had been guessed before it.
+
+        CELT foretells each frame's energy from the last one's, so that a frame that fades, or that never was,
+        mutes the next 100 ms. SILK knows how to go on by itself, and does it better.
+        """
+        guessed = self._guess(_RISE.size)
+        self._before, self._concealed = None, 0
+        self._decoder.restore(before)
+        sound = self._decoder.decode(payload)
+        length = min(_RISE.size, sound.size)
+        sound[:length] = sound[:length] * _RISE[:length] + guessed[:length] * (1.0 - _RISE[:length])
+        return sound
+
     def _take_up(self, missed: bytes) -> None:
         """Bring the decoder to where it would be, near enough, had it decoded all along."""
-        self._missed = None
+        self._missed = self._before = None
         self._decoder.reset()
         try:
             self._decoder.decode(missed)
@@ -126,6 +144,8 @@ class Voice:
     def _guess(self, samples: int) -> Samples:
         """Return concealment: whole for 60 ms, and gone after 160 ms."""
         before, self._concealed = self._concealed, self._concealed + samples
+        if self._before is None:
+            self._before = self._decoder.save()
         if before >= _FADE_TO:
             return np.zeros(samples, dtype=np.float32)
         sound = self._decoder.conceal(samples)
