@@ -4,7 +4,7 @@ const RETRIES_MS = [500, 1500, 3000, 6000];
 const EXCHANGE_MS = 10000;
 const CONNECT_MS = 12000;
 const FIRST_PACKET_MS = 4000;
-const LOOK_MS = 500;
+const LOOK_MS = 250;
 const STALL_MS = 1500; // the server sends without a pause, even silence: a line as quiet as that is dead
 const STALL_WITHIN = 0.3; // seconds, so that all who heard by one server do not come at once
 
@@ -19,7 +19,12 @@ export const rest = (ms) => new Promise((resolve) => setTimeout(resolve, ms));
 
 export const retryDelay = (attempt) => RETRIES_MS[Math.min(attempt, RETRIES_MS.length - 1)];
 
-export const isOver = (connection) => ["failed", "closed"].includes(connection.connectionState);
+/** Whether nothing more will come. A goodbye is seen at the DTLS transport seconds before the connection says so. */
+export function isOver(connection) {
+  const ends = [...connection.getReceivers(), ...connection.getSenders()];
+  const isClosed = ends.some(({ transport }) => transport?.state === "closed");
+  return isClosed || ["failed", "closed"].includes(connection.connectionState);
+}
 
 /** Post an offer, take the answer. Returns the session's address. */
 export async function exchange(connection, url, grant) {
@@ -196,7 +201,10 @@ export class Ear extends EventTarget {
       const received = await packetsReceived(connection);
       if (received > packets) grownAt = performance.now();
       packets = received;
-      if (performance.now() - grownAt >= STALL_MS) this.renew({ within: STALL_WITHIN, isDead: true });
+      if (isOver(connection) || performance.now() - grownAt >= STALL_MS) {
+        connection.close(); // or it would ask a server that no longer knows it, many times a second
+        this.renew({ within: STALL_WITHIN, isDead: true });
+      }
       await rest(LOOK_MS);
     }
   }

@@ -146,7 +146,7 @@ export class Voice extends EventTarget {
       const reported = await reportedAt(connection);
       if (reported > toldAt) movedAt = performance.now();
       toldAt = reported;
-      if (performance.now() - movedAt >= SILENT_MS) this.again();
+      if (isOver(connection) || performance.now() - movedAt >= SILENT_MS) this.again();
       await rest(LOOK_MS);
     }
   }

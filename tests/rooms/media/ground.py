@@ -20,7 +20,7 @@ from rooms.media.sound import FRAME_SAMPLES, SAMPLE_RATE, Samples
 
 LOUDNESS = 0.3
 ROOM = "the-room"
-CLEAR_DB = -70.0  # between the tones, of a mix without a lost frame
+CLEAR_DB = -50.0  # between the tones, of a mix without a lost frame
 
 
 def sine(hz: float, *, seconds: float, loudness: float = LOUDNESS, start: int = 0) -> Samples:
