@@ -15,8 +15,8 @@ promise is made for them; they are there to show how it bends.
 
 Prints one JSON object: per cell the network as measured and the marks of `ours` and `stock`; `clean_pesq` is
 what the two encodings alone leave, without any network; `bars` says which promise is kept, and how the worst
-cell of each stands. A cell in which this machine left out ticks of the clock says so in `ticks_left_out`: it
-was measured under load and is worth little.
+cell of each stands. A cell in which this machine left out ticks of the clock says so in `ticks_left_out`; it
+was measured under load and is worth little, and `disturbed_cells` should be 0.
 """
 
 import argparse
@@ -46,6 +46,7 @@ QUICK_SENTENCES: Final = 2
 BY_EDGE: Final = (0.03, 30.0, 0.05)  # the cell whose room has a real listener at a real edge, too
 WORKERS: Final = 2
 AT_ONCE: Final = 3  # cells in one process: about half a core with both ears
+MOST_LEFT_OUT: Final = 2  # ticks
 LONGEST_GAP_MS: Final = 60
 GROWTH_MS: Final = 40.0  # two frames
 ADDED_MS: Final = 120.0  # at the end, beyond what the network held 19 of 20 packets
@@ -112,6 +113,7 @@ async def _measure(spoken: Script, cells: Sequence[Cell], given: argparse.Namesp
     return {
         "seconds": round(time.monotonic() - began, 1),
         "speech_seconds": round(spoken.seconds, 1),
+        "disturbed_cells": sum(one["ticks_left_out"] > MOST_LEFT_OUT for one in found),
         "clean_pesq": {str(loss): _clean(spoken, loss) for loss in sorted({cell.loss for cell in cells})},
         "bars": _bars([one for one in found if not one["cell"]["tail"]]),
         "cells": found,
