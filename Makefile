@@ -5,10 +5,10 @@ SHELL := /bin/sh
 PYTHON ?= python3
 BIN := .venv/bin
 
-.PHONY: help run demo test check lock bench messages clean
+.PHONY: help run demo test check lock bench bench-extras messages clean
 
 help: ## List every command
-	@awk -F ':.*## ' '/^[a-z]+:.*## / {printf "  make %-9s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
 run: .venv/.installed .env ## Start everything on this machine and print the address
 	@$(BIN)/python manage.py live
@@ -35,6 +35,9 @@ lock: .venv/.installed ## Write requirements.txt anew: exact versions with hashe
 
 bench: .venv/.installed ## Measure what a listener costs
 	@$(BIN)/python -m benchmarks.fanout
+
+bench-extras: .venv/.installed ## Install what `python -m benchmarks.loss` needs besides (builds it)
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes --no-deps -r requirements-bench.txt
 
 clean: ## Forget the virtual environment and all local data
 	rm -rf .venv var staticfiles .mypy_cache .ruff_cache .pytest_cache .hypothesis tests/rooms/media/werift/node_modules

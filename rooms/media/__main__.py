@@ -25,7 +25,7 @@ Serve = Callable[[asyncio.Event], Awaitable[None]]
 
 
 def main() -> None:
-    given = _arguments(sys.argv[1:])
+    given = arguments(sys.argv[1:])
     _log_to_stderr()
     asyncio.run(_until_told(given.serve(given), in_crew=given.in_crew))
 
@@ -41,12 +41,17 @@ async def _until_told(serve: Serve, *, in_crew: bool) -> None:
         watching.cancel()
 
 
-def _crew(given: argparse.Namespace) -> Serve:
+def crew_of(given: argparse.Namespace) -> list[crew.Member]:
+    """Return the members of the crew that was asked for."""
     members = [
         crew.Member("mixer", number, _mixer_arguments(given, number)) for number in range(given.mixers)
     ]
     edges = given.edges or crew.pairs_for(os.cpu_count() or 1)
-    members += [crew.Member("edge", number, _edge_arguments(given, number)) for number in range(edges)]
+    return members + [crew.Member("edge", number, _edge_arguments(given, number)) for number in range(edges)]
+
+
+def _crew(given: argparse.Namespace) -> Serve:
+    members = crew_of(given)
     return lambda stop: crew.serve(members, redis_url=given.redis_url, stop=stop)
 
 
@@ -98,7 +103,7 @@ def _edge_arguments(given: argparse.Namespace, number: int) -> tuple[str, ...]:
     )
 
 
-def _arguments(words: list[str]) -> argparse.Namespace:
+def arguments(words: list[str]) -> argparse.Namespace:
     """Read the command line. What it does not say, the environment does: .env.example names it."""
     parser = argparse.ArgumentParser(
         prog="python -m rooms.media", description="Carry the sound of live rooms."
