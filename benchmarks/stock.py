@@ -17,14 +17,14 @@ from av import AudioFrame
 
 from benchmarks import door
 from benchmarks.tone import HERTZ
-from rooms.media import wire
+from rooms.media import machine, wire
 from rooms.media.sound import FRAME_SAMPLES, SAMPLE_RATE
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(description="aiortc's MediaRelay, to be measured.")
     parser.add_argument("--door", type=Path, required=True)
-    parser.add_argument("--host", default=wire.LOOPBACK, help="this machine's address to listen on")
+    parser.add_argument("--host", default=machine.LOOPBACK, help="this machine's address to listen on")
     given = parser.parse_args()
     asyncio.run(door.serve(given.door, _Stock(given.host).reply))
 

@@ -16,7 +16,7 @@ from collections.abc import Awaitable, Callable
 
 import structlog
 
-from rooms.media import addresses, crew, running
+from rooms.media import crew, machine, running
 
 MIXERS = 2  # so that a room whose mixer dies has somewhere to go at once
 MOST_LISTENERS = 4_000  # half of what a core was measured to carry: docs/performance.md
@@ -61,7 +61,7 @@ def _mixer(given: argparse.Namespace) -> Serve:
     settings = mixer_process.Settings(
         redis_url=given.redis_url,
         name=given.name,
-        addresses=given.bind_ip or addresses.host_addresses(),
+        addresses=given.bind_ip or machine.addresses(),
         metrics_port=given.metrics_port,
     )
     return lambda stop: mixer_process.serve(settings, stop=stop)
@@ -76,7 +76,7 @@ def _edge(given: argparse.Namespace) -> Serve:
         name=given.name,
         bind=bind,
         port=given.port or 0,
-        public_ips=given.public_ip or given.bind_ip or addresses.host_addresses(),
+        public_ips=given.public_ip or given.bind_ip or machine.addresses(),
         most_listeners=given.listeners,
         metrics_port=given.metrics_port,
         start_high=given.start_high,

@@ -9,7 +9,7 @@ from urllib.parse import urljoin
 import httpx
 from aiortc import RTCPeerConnection, RTCRtpTransceiver, RTCSessionDescription
 
-from rooms.media import wire
+from rooms.media import machine, wire
 
 CONNECT_SECONDS: Final = 15.0
 HTTP_SECONDS: Final = 15.0
@@ -38,7 +38,7 @@ async def connect(
     nobody answers at all.
     """
     connection = wire.new_connection()
-    wire.bind(add(connection), wire.near_addresses())
+    wire.bind(add(connection), machine.near_addresses())
     bearer = {"Authorization": f"Bearer {grant}"}
     async with httpx.AsyncClient(timeout=HTTP_SECONDS, trust_env=False) as http:
         try:

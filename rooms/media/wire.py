@@ -11,7 +11,7 @@ from typing import Any, Final
 
 import pylibsrtp
 from aioice import Candidate
-from aioice.ice import StunProtocol, get_host_addresses
+from aioice.ice import StunProtocol
 from aiortc import RTCConfiguration, RTCPeerConnection, RTCRtpTransceiver
 from aiortc.rtcrtpparameters import RTCRtpReceiveParameters
 from aiortc.rtp import RtcpByePacket, RtcpPacket, RtcpReceiverInfo, RtcpRrPacket, RtcpSrPacket
@@ -19,18 +19,7 @@ from aiortc.rtp import RtcpByePacket, RtcpPacket, RtcpReceiverInfo, RtcpRrPacket
 from rooms.media import rtp
 
 CLOSE_SECONDS: Final = 5.0
-LOOPBACK: Final = "127.0.0.1"
 MOST_BYTES: Final = 4_096  # of a datagram: Opus, STUN and DTLS stay well below 1,500
-
-
-def host_addresses() -> list[str]:
-    """Return the addresses of this machine's network cards, or loopback's if there is none."""
-    return get_host_addresses(use_ipv4=True, use_ipv6=True) or [LOOPBACK]
-
-
-def near_addresses() -> list[str]:
-    """Return this machine's addresses with loopback's, where a house on the same machine may be."""
-    return list(dict.fromkeys([*host_addresses(), LOOPBACK]))
 
 
 def new_connection() -> RTCPeerConnection:

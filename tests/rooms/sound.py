@@ -15,7 +15,7 @@ from aiortc import RTCPeerConnection, RTCRtpTransceiver, RTCSessionDescription
 from django.test import AsyncClient
 from redis import Redis
 
-from rooms.media import register, whip_client, wire
+from rooms.media import machine, register, whip_client, wire
 from rooms.media.ear import Notes
 from tests.rooms.media.ground import Tone, offer_of
 
@@ -56,7 +56,7 @@ async def session(
     url: str, *, grant: str, transceiver: RTCRtpTransceiver, connection: RTCPeerConnection
 ) -> AsyncIterator[str]:
     """Hold a media session; yield where it can be ended."""
-    wire.bind(transceiver, wire.near_addresses())
+    wire.bind(transceiver, machine.near_addresses())
     try:
         answered = await post(url, grant=grant, offer=await offer_of(connection))
         assert answered.status_code == 201, answered.content

@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from rooms.media import wire
+from rooms.media import machine
 from stagedoor.visitor import Visitor
 from tests.rooms.media.firefox import Firefox, firefox
 from tests.trips import sound
@@ -69,7 +69,7 @@ def test_firefox_hears_the_room_on_its_page(
         pytest.fail(
             "This trip needs Debian's Firefox. Install it: apt install firefox-esr. `make test` does it."
         )
-    assert wire.host_addresses() != [wire.LOOPBACK], "Firefox connects to nobody without a network card."
+    assert machine.addresses() != [machine.LOOPBACK], "Firefox connects to nobody without a network card."
     asyncio.run(_listen(binary, product, fan, evening, profile=tmp_path))
 
 

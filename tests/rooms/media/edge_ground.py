@@ -12,7 +12,7 @@ import numpy as np
 from aiortc import RTCPeerConnection, RTCSessionDescription
 from aiortc.rtp import AnyRtcpPacket, RtcpByePacket, RtpPacket
 
-from rooms.media import whip_client, wire
+from rooms.media import machine, whip_client, wire
 from rooms.media.edge import Edge
 from rooms.media.feed import Tick, pack
 from rooms.media.gate import BadOffer
@@ -138,7 +138,7 @@ class Ground:
     ) -> Client:
         """Let a real client listen. `offered` and `change` may change what the other side is to see."""
         connection = wire.new_connection()
-        wire.bind(connection.addTransceiver("audio", direction="recvonly"), wire.near_addresses())
+        wire.bind(connection.addTransceiver("audio", direction="recvonly"), machine.near_addresses())
         await connection.setLocalDescription(await connection.createOffer())
         try:
             opened = self.edge.audience.listen(
@@ -265,7 +265,7 @@ async def ground(
     edge = Edge(
         bind=bind,
         port=0,
-        public_ips=wire.near_addresses() if addresses is None else addresses,
+        public_ips=machine.near_addresses() if addresses is None else addresses,
         tell=lambda event: events.append(dict(event)),
         most_listeners=most_listeners,
         start_high=start_high,

@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 import numpy as np
 from aiortc import MediaStreamTrack, RTCPeerConnection, RTCSessionDescription
 
-from rooms.media import clock, session, whip_client, wire
+from rooms.media import clock, machine, session, whip_client, wire
 from rooms.media.ear import Heard, Notes
 from rooms.media.edge import Edge
 from rooms.media.house import House
@@ -111,7 +111,7 @@ class Ground:
         self, seat: str, track: MediaStreamTrack, *, epoch: int = 1, muted: bool = False
     ) -> Client:
         connection = wire.new_connection()
-        wire.bind(connection.addTransceiver(track, direction="sendonly"), wire.near_addresses())
+        wire.bind(connection.addTransceiver(track, direction="sendonly"), machine.near_addresses())
         async with _hung_up_if_refused(connection):
             offer = await offer_of(connection)
             opened = await self.room.speak(seat=seat, epoch=epoch, muted=muted, offer=offer, at=time.time())
@@ -121,7 +121,7 @@ class Ground:
         connection = wire.new_connection()
         notes = Notes(asked_at=time.time())
         connection.on("track", notes.take_from)
-        wire.bind(connection.addTransceiver("audio", direction="recvonly"), wire.near_addresses())
+        wire.bind(connection.addTransceiver("audio", direction="recvonly"), machine.near_addresses())
         async with _hung_up_if_refused(connection):
             opened = self.answer(seat, await offer_of(connection), epoch=epoch)
         return await self._answered(Client(connection, opened, notes))
@@ -192,7 +192,7 @@ async def speaking_offer() -> str:
 
 async def _offer_of_nobody(direction: str) -> str:
     connection = wire.new_connection()
-    wire.bind(connection.addTransceiver("audio", direction=direction), wire.near_addresses())
+    wire.bind(connection.addTransceiver("audio", direction=direction), machine.near_addresses())
     offer = await offer_of(connection)
     await wire.hang_up(connection)
     return offer
@@ -213,7 +213,7 @@ async def ground(addresses: Sequence[str] | None = None) -> AsyncIterator[Ground
     def tell(event: Mapping[str, object]) -> None:
         events.append(dict(event))
 
-    ours = wire.host_addresses() if addresses is None else addresses
+    ours = machine.addresses() if addresses is None else addresses
     edge = Edge(
         bind=None if addresses is None else addresses[0],
         port=0,

@@ -17,7 +17,7 @@ from aiortc import MediaStreamTrack, RTCPeerConnection, RTCSessionDescription
 from redis.asyncio import Redis
 from redis.asyncio.client import PubSub
 
-from rooms.media import register, wire
+from rooms.media import machine, register, wire
 from rooms.media.ear import Heard, Notes
 from tests.rooms.media.ground import offer_of
 
@@ -65,7 +65,7 @@ class Web:
     async def speak(self, mixer: str, seat: str, track: MediaStreamTrack, *, epoch: int = 1) -> None:
         voice = wire.new_connection()
         self.clients.append(voice)
-        wire.bind(voice.addTransceiver(track, direction="sendonly"), wire.near_addresses())
+        wire.bind(voice.addTransceiver(track, direction="sendonly"), machine.near_addresses())
         offer = await offer_of(voice)
         answer = await self.call(mixer, "speak", seat=seat, epoch=epoch, muted=False, offer=offer)
         await voice.setRemoteDescription(RTCSessionDescription(str(answer["answer"]), "answer"))
@@ -73,7 +73,7 @@ class Web:
     async def listen(self, edge: str, seat: str, *, epoch: int = 1) -> "Ear":
         connection = wire.new_connection()
         self.clients.append(connection)
-        wire.bind(connection.addTransceiver("audio", direction="recvonly"), wire.near_addresses())
+        wire.bind(connection.addTransceiver("audio", direction="recvonly"), machine.near_addresses())
         notes = Notes(asked_at=time.time())
         connection.on("track", notes.take_from)
         offer = await offer_of(connection)

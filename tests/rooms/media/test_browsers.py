@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from rooms.media import wire
+from rooms.media import machine
 from tests.rooms.media.chromium import COUNTS, HEAR, IS_TOLD, LISTEN, chromium, open_page
 from tests.rooms.media.edge_ground import ROOM, ground, until
 from tests.rooms.media.firefox import FIREFOX, firefox
@@ -48,7 +48,7 @@ async def test_chromium_that_closes_its_tab_is_gone_at_once(microphone: Path) ->
 
 async def test_firefox_hears_exactly_the_tone_without_being_asked_for_its_microphone(tmp_path: Path) -> None:
     assert FIREFOX is not None, NO_FIREFOX
-    assert wire.host_addresses() != [wire.LOOPBACK], NO_CARD
+    assert machine.addresses() != [machine.LOOPBACK], NO_CARD
     async with ground() as here, firefox(FIREFOX, tmp_path) as browser:
         here.mix()
         await browser.listen(here.door("ben"))
@@ -66,7 +66,7 @@ async def test_firefox_hears_exactly_the_tone_without_being_asked_for_its_microp
 
 async def test_firefox_that_is_dropped_is_told_and_hears_nothing_more(tmp_path: Path) -> None:
     assert FIREFOX is not None, NO_FIREFOX
-    assert wire.host_addresses() != [wire.LOOPBACK], NO_CARD
+    assert machine.addresses() != [machine.LOOPBACK], NO_CARD
     async with ground() as here, firefox(FIREFOX, tmp_path) as browser:
         here.mix()
         await browser.listen(here.door("ben"))

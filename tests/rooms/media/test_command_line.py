@@ -5,7 +5,7 @@ import os
 import pytest
 
 from rooms.media import __main__ as command
-from rooms.media import addresses, crew
+from rooms.media import crew, machine
 
 SETTINGS = ("BIND_IP", "PORT", "PUBLIC_IPS", "EDGES", "MIXERS", "LISTENERS_PER_EDGE", "METRICS_PORT")
 
@@ -69,5 +69,5 @@ def test_without_redis_nothing_starts(
 
 
 def test_this_machine_has_an_address() -> None:
-    assert addresses.host_addresses()
-    assert addresses.LOOPBACK in addresses.near_addresses()
+    assert machine.addresses()
+    assert machine.LOOPBACK in machine.near_addresses()

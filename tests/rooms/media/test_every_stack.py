@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from rooms.media import wire
+from rooms.media import machine
 from tests.rooms.media.chromium import COUNTS, LISTEN, chromium, open_page
 from tests.rooms.media.edge_ground import ROOM, Ground, ground
 from tests.rooms.media.firefox import FIREFOX, firefox
@@ -42,7 +42,7 @@ async def everybody(
 ) -> AsyncIterator[Everybody]:
     """Have all three connected while the block lasts. `way` may change the answers before they are seen."""
     assert FIREFOX is not None, "Install Firefox: apt-get install firefox-esr"
-    assert wire.host_addresses() != [wire.LOOPBACK], "Firefox connects to nobody without a network card"
+    assert machine.addresses() != [machine.LOOPBACK], "Firefox connects to nobody without a network card"
     async with chromium(microphone) as chrome, firefox(FIREFOX, profile) as fox, werift() as cleo:
         page = await open_page(chrome, {"/whep": here.door("ada", change=way)})
         await page.evaluate(LISTEN)
@@ -78,7 +78,7 @@ async def test_everybody_still_hears_when_their_first_consent_has_run_out(
 async def test_everybody_hears_again_soon_after_their_router_has_given_them_other_ports(
     microphone: Path, tmp_path: Path
 ) -> None:
-    address = wire.host_addresses()[0]
+    address = machine.addresses()[0]
     async with ground() as here:
         here.mix()
         with nat(address, here.edge.port) as between:

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from rooms.media import wire
+from rooms.media import machine
 from tests.rooms.media.chromium import HEAR, LISTEN, SPEAK, Answer, chromium, open_page
 from tests.rooms.media.firefox import FIREFOX, firefox
 from tests.rooms.media.ground import Ground, ground
@@ -14,7 +14,7 @@ from tests.rooms.media.ground import Ground, ground
 pytestmark = [pytest.mark.asyncio, pytest.mark.timeout(120)]
 
 
-@pytest.mark.parametrize("addresses", [None, [wire.LOOPBACK]], ids=["on the cards", "on loopback alone"])
+@pytest.mark.parametrize("addresses", [None, [machine.LOOPBACK]], ids=["on the cards", "on loopback alone"])
 async def test_chromium_speaks_and_another_chromium_hears_that_tone_and_no_other(
     microphone: Path, addresses: list[str] | None
 ) -> None:
@@ -37,7 +37,7 @@ async def test_chromium_speaks_and_firefox_hears_that_tone_and_no_other(
     microphone: Path, tmp_path: Path
 ) -> None:
     assert FIREFOX is not None, "Install Firefox: apt-get install firefox-esr"
-    assert wire.host_addresses() != [wire.LOOPBACK], "Firefox connects to nobody without a network card"
+    assert machine.addresses() != [machine.LOOPBACK], "Firefox connects to nobody without a network card"
     async with ground() as here, chromium(microphone) as browser, firefox(FIREFOX, tmp_path) as fox:
         ada = await open_page(browser, {"/whip": stage_door(here, "ada")})
         await ada.evaluate(SPEAK)

@@ -12,7 +12,7 @@ import pytest
 from aiortc import MediaStreamTrack, RTCPeerConnection, RTCSessionDescription
 from av import AudioFrame
 
-from rooms.media import clock, rtp, session, whip_client, wire
+from rooms.media import clock, machine, rtp, session, whip_client, wire
 from rooms.media.ear import Heard
 from rooms.media.opus import TIME_BASE
 from rooms.media.peer import Speaker
@@ -53,12 +53,12 @@ class Stage:
 @asynccontextmanager
 async def on_stage(track: MediaStreamTrack, *, muted: bool = False) -> AsyncIterator[Stage]:
     client = wire.new_connection()
-    wire.bind(client.addTransceiver(track, direction="sendonly"), wire.near_addresses())
+    wire.bind(client.addTransceiver(track, direction="sendonly"), machine.near_addresses())
     ended: list[Reason] = []
     speaker = Speaker(
         seat="ada",
         epoch=1,
-        addresses=wire.near_addresses(),
+        addresses=machine.near_addresses(),
         at=time.time(),
         ended=lambda _, reason: ended.append(reason),
         muted=muted,

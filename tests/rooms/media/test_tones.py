@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from rooms.media import wire
+from rooms.media import machine, wire
 from rooms.media.ear import Heard
 from rooms.media.refusals import Denied, NotOnStage, Standing
 from tests.rooms.media.ground import (
@@ -59,7 +59,7 @@ async def hearing_ben(here: Ground) -> tuple[Client, Client]:
     return ada, ben
 
 
-@pytest.mark.parametrize("addresses", [None, [wire.LOOPBACK]], ids=["on the cards", "on loopback alone"])
+@pytest.mark.parametrize("addresses", [None, [machine.LOOPBACK]], ids=["on the cards", "on loopback alone"])
 async def test_everybody_hears_every_speaker_but_themselves(addresses: list[str] | None) -> None:
     async with ground(addresses) as here:
         for seat, hz in (("ada", 440.0), ("cem", 1000.0), ("dee", 1730.0)):
