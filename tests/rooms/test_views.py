@@ -126,6 +126,16 @@ def test_the_waiting_page_is_answered_with_nothing_until_the_doors_open(
     assert (after.status_code, after.headers.get("HX-Refresh")) == (200, "true")
 
 
+def test_the_panel_for_the_sound_is_on_the_team_s_page_alone(
+    client: Client, ada: User, ben: User, bens_ticket: Ticket, adas_seat: Seat, tonight: Event
+) -> None:
+    shown = []
+    for person in (ada, ben):
+        client.force_login(person)
+        shown.append("data-soundcheck" in client.get(f"/rooms/{tonight.slug}/").content.decode())
+    assert shown == [True, False]
+
+
 @pytest.mark.parametrize("listeners", [1, 3])
 def test_the_page_costs_the_same_however_many_listen(
     listeners: int,
@@ -170,6 +180,17 @@ def test_a_seat_comes_with_grants_and_a_secret_that_no_script_can_read(
         True,
         "Strict",
     )
+
+
+def test_a_seat_comes_with_the_servers_that_its_browser_may_use(
+    client: Client, ben: User, bens_ticket: Ticket, adas_seat: Seat, tonight: Event, settings: Any
+) -> None:
+    settings.ICE_SERVERS = ["stun:stun.example.com"]
+    settings.TURN_URLS, settings.TURN_SECRET = ["turn:turn.example.com"], "north"
+    client.force_login(ben)
+    stun, turn = ask_for_seat(client, tonight).json()["ice_servers"]
+    assert stun == {"urls": ["stun:stun.example.com"]}
+    assert (turn["urls"], sorted(turn)) == (["turn:turn.example.com"], ["credential", "urls", "username"])
 
 
 def test_the_same_page_gets_the_same_seat_and_another_is_asked_first(
