@@ -59,3 +59,14 @@ def letters_leave_the_house(app_configs: Apps, **_kwargs: Any) -> Iterable[Check
             hint="EMAIL_URL=smtp+tls://user:password@mail.example:587",
             id="stagedoor.E007",
         )
+
+
+@register(Tags.security, deploy=True)
+def relays_have_their_secret(app_configs: Apps, **_kwargs: Any) -> Iterable[CheckMessage]:
+    del app_configs
+    if bool(settings.TURN_URLS) != bool(settings.TURN_SECRET):
+        yield Error(
+            "TURN_URLS and TURN_SECRET go together, and one of them is not set.",
+            hint="Set both, as docs/operations.md shows, or neither.",
+            id="stagedoor.E008",
+        )

@@ -319,7 +319,8 @@ class Buffer:
             return self._stand_still()
         first = self._held[0]
         if first.timestamp == self._next:
-            if quiet and self._slack(at) < self._aim * (1 - _GIVE) - _SHORT:
+            give = 0 if self._stood_still else _GIVE  # who stands still already goes on with the whole of it
+            if quiet and self._slack(at) < self._aim * (1 - give) - _SHORT:
                 return self._stand_still()
             return self._decode(first)
         if first.sequence - self._last_sequence <= 1:

@@ -19,10 +19,10 @@ pytestmark = [pytest.mark.asyncio, pytest.mark.timeout(120)]
 
 
 @asynccontextmanager
-async def crew(redis_url: str, *, mixers: int, edges: int) -> AsyncIterator[tuple[Web, int]]:
+async def crew(own_redis: str, *, mixers: int, edges: int) -> AsyncIterator[tuple[Web, int]]:
     """Run a crew; yield the web side and the crew's pid."""
     arguments = ("--mixers", str(mixers), "--edges", str(edges))
-    async with web(redis_url) as here, process(redis_url, "crew", *arguments) as ours:
+    async with web(own_redis) as here, process(own_redis, "crew", *arguments) as ours:
         await here.until_living(register.MIXERS, mixers)
         await here.until_living(register.EDGES, edges)
         yield here, ours.pid
@@ -32,8 +32,8 @@ def pid_of(crew_pid: int, name: str) -> int:
     return next(pid for pid, command in children(crew_pid).items() if f"--name {name} " in command)
 
 
-async def test_an_edge_is_killed_and_its_people_hear_by_the_other(redis_url: str) -> None:
-    async with crew(redis_url, mixers=1, edges=2) as (here, pid):
+async def test_an_edge_is_killed_and_its_people_hear_by_the_other(own_redis: str) -> None:
+    async with crew(own_redis, mixers=1, edges=2) as (here, pid):
         (mixer,) = await here.living(register.MIXERS)
         first, second = await here.living(register.EDGES)
         await here.settle(mixer)
@@ -55,8 +55,8 @@ async def test_an_edge_is_killed_and_its_people_hear_by_the_other(redis_url: str
     assert second in names
 
 
-async def test_a_sender_is_killed_and_its_edge_with_its_keys_goes_too(redis_url: str) -> None:
-    async with crew(redis_url, mixers=1, edges=1) as (here, pid):
+async def test_a_sender_is_killed_and_its_edge_with_its_keys_goes_too(own_redis: str) -> None:
+    async with crew(own_redis, mixers=1, edges=1) as (here, pid):
         (mixer,) = await here.living(register.MIXERS)
         (first,) = await here.living(register.EDGES)
         await here.settle(mixer)
@@ -79,9 +79,9 @@ async def test_a_sender_is_killed_and_its_edge_with_its_keys_goes_too(redis_url:
 
 
 async def test_a_mixer_is_killed_and_its_listeners_hear_the_new_home_on_the_line_they_have(
-    redis_url: str,
+    own_redis: str,
 ) -> None:
-    async with crew(redis_url, mixers=2, edges=1) as (here, pid):
+    async with crew(own_redis, mixers=2, edges=1) as (here, pid):
         home, other = await here.living(register.MIXERS)
         (edge,) = await here.living(register.EDGES)
         await here.settle(home)
@@ -98,8 +98,8 @@ async def test_a_mixer_is_killed_and_its_listeners_hear_the_new_home_on_the_line
     assert facts["hearing"] == ["ben"]
 
 
-async def test_a_crew_that_is_killed_leaves_nobody_behind(redis_url: str) -> None:
-    async with crew(redis_url, mixers=1, edges=1) as (here, pid):
+async def test_a_crew_that_is_killed_leaves_nobody_behind(own_redis: str) -> None:
+    async with crew(own_redis, mixers=1, edges=1) as (here, pid):
         kill(pid)
         await here.until_living(register.MIXERS, 0)
         await here.until_living(register.EDGES, 0)

