@@ -19,7 +19,7 @@ import structlog
 from rooms.media import crew, machine, running
 
 MIXERS = 2  # so that a room whose mixer dies has somewhere to go at once
-MOST_LISTENERS = 4_000  # half of what a core was measured to carry: docs/performance.md
+MOST_LISTENERS = 4_000  # four fifths of what a pair was measured to carry: docs/performance.md
 
 Serve = Callable[[asyncio.Event], Awaitable[None]]
 

@@ -18,7 +18,7 @@ from rooms.media.timeline import Timeline
 REPORT_SECONDS: Final = 5.0
 QUIET_SECONDS: Final = 0.2  # without a mix; then something is sent, so that the line is not taken for dead
 FEWEST_REPORTS: Final = 8  # at a time, in a room that has as many
-# Fullband CELT, 20 ms, mono, silent (RFC 6716 §3.1, §4.3): a shorter one a decoder would take for a lost packet,
+# Fullband CELT, 20 ms, mono, silent (RFC 6716 §3.1, §4.3): a shorter one a decoder would take for a loss,
 # and go on with the last tone.
 NOTHING: Final = b"\xf8\xff\xfe"
 _HEAD_BYTES: Final = 12
