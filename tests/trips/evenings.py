@@ -7,6 +7,7 @@ from datetime import UTC, datetime, timedelta
 from playwright.sync_api import Locator, expect
 
 from stagedoor.visitor import Visitor
+from tests.trips import sound
 from tests.trips.people import Person, slug_in
 
 STARTS_IN = timedelta(minutes=3)
@@ -94,3 +95,14 @@ def speak(person: Person) -> None:
 def go_on_stage_and_speak(ada: Person) -> None:
     control(ada, "stage").click()
     speak(ada)
+
+
+def an_evening_with(fan: Person, *, host: Person, title: str) -> Evening:
+    """Return an evening on which the host speaks and the fan listens."""
+    evening = put_on(host.session, title)
+    take_free_ticket(fan.session, evening)
+    open_the_doors(host, evening)
+    go_on_stage_and_speak(host)
+    go_in(fan, evening)
+    sound.wait_for_tone(fan.page, sound.ADA_HZ, without=sound.FAN_HZ)
+    return evening

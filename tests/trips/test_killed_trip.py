@@ -10,14 +10,7 @@ import pytest
 from playwright.sync_api import TimeoutError as NotInTime
 
 from tests.trips import sound
-from tests.trips.evenings import (
-    Evening,
-    go_in,
-    go_on_stage_and_speak,
-    open_the_doors,
-    put_on,
-    take_free_ticket,
-)
+from tests.trips.evenings import an_evening_with
 from tests.trips.people import Cast, Person
 from tests.trips.product import Product
 
@@ -32,23 +25,13 @@ def test_a_killed_process_is_replaced_and_everybody_hears_again(
     cast: Cast, product: Product, note: Callable[[str], None], who: str
 ) -> None:
     ada, ben = cast.of_the_town("Ada"), cast.fan("Ben")
-    _an_evening_with(ben, host=ada, title=f"Without a net: {who}")
+    an_evening_with(ben, host=ada, title=f"Without a net: {who}")
 
     killed_at = _kill_whoever_carries(ben, product, who)
     sound.wait_for_tone(ben.page, sound.ADA_HZ, without=sound.FAN_HZ)
     took = monotonic() - killed_at
     note(f"{took:.1f} s after the {who.rsplit('.', maxsplit=1)[-1]} was killed, Ben heard again")
     assert took < BACK_WITHIN
-
-
-def _an_evening_with(fan: Person, *, host: Person, title: str) -> Evening:
-    evening = put_on(host.session, title)
-    take_free_ticket(fan.session, evening)
-    open_the_doors(host, evening)
-    go_on_stage_and_speak(host)
-    go_in(fan, evening)
-    sound.wait_for_tone(fan.page, sound.ADA_HZ, without=sound.FAN_HZ)
-    return evening
 
 
 def _kill_whoever_carries(person: Person, product: Product, who: str) -> float:

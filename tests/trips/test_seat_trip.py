@@ -7,32 +7,12 @@ import pytest
 from playwright.sync_api import expect
 
 from tests.trips import sound
-from tests.trips.evenings import (
-    Evening,
-    control,
-    go_in,
-    go_on_stage_and_speak,
-    open_the_doors,
-    put_on,
-    take_free_ticket,
-    tap_in,
-)
+from tests.trips.evenings import an_evening_with, control, tap_in
 from tests.trips.line import line
-from tests.trips.people import Cast, Person
+from tests.trips.people import Cast
 from tests.trips.product import Product
 
 pytestmark = [pytest.mark.trip, pytest.mark.timeout(300)]
-
-
-def an_evening_with(fan: Person, *, host: Person, title: str) -> Evening:
-    """Return an evening on which the host speaks and the fan listens."""
-    evening = put_on(host.session, title)
-    take_free_ticket(fan.session, evening)
-    open_the_doors(host, evening)
-    go_on_stage_and_speak(host)
-    go_in(fan, evening)
-    sound.wait_for_tone(fan.page, sound.ADA_HZ, without=sound.FAN_HZ)
-    return evening
 
 
 def test_a_second_tab_takes_the_seat_over_after_a_click_and_the_first_falls_silent(cast: Cast) -> None:
