@@ -20,18 +20,20 @@ BACK_WITHIN = 5.0
 REPLACED_MS = 4_000  # a new one is up by then, so that there is always one left
 
 
-@pytest.mark.parametrize("who", ["edge", "rooms.media.sender", "mixer"])
-def test_a_killed_process_is_replaced_and_everybody_hears_again(
-    cast: Cast, product: Product, note: Callable[[str], None], who: str
+def test_whoever_is_killed_is_replaced_and_everybody_hears_again(
+    cast: Cast, product: Product, note: Callable[[str], None]
 ) -> None:
     ada, ben = cast.of_the_town("Ada"), cast.fan("Ben")
-    an_evening_with(ben, host=ada, title=f"Without a net: {who}")
+    an_evening_with(ben, host=ada, title="Without a net")
 
-    killed_at = _kill_whoever_carries(ben, product, who)
-    sound.wait_for_tone(ben.page, sound.ADA_HZ, without=sound.FAN_HZ)
-    took = monotonic() - killed_at
-    note(f"{took:.1f} s after the {who.rsplit('.', maxsplit=1)[-1]} was killed, Ben heard again")
-    assert took < BACK_WITHIN
+    took = {}
+    for who in ("edge", "rooms.media.sender", "mixer"):
+        killed_at = _kill_whoever_carries(ben, product, who)
+        sound.wait_for_tone(ben.page, sound.ADA_HZ, without=sound.FAN_HZ)
+        took[who] = monotonic() - killed_at
+        note(f"{took[who]:.1f} s after the {who.rsplit('.', maxsplit=1)[-1]} was killed, Ben heard again")
+
+    assert max(took.values()) < BACK_WITHIN
 
 
 def _kill_whoever_carries(person: Person, product: Product, who: str) -> float:
