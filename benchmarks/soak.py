@@ -49,6 +49,7 @@ SAMPLE_EVERY: Final = 10  # each tenth listener decrypts all it hears
 AFTERWARDS_SECONDS: Final = 60.0  # at most, until everything has been let go of
 SLOPE_KB_PER_MINUTE: Final = 100.0
 _START_SECONDS: Final = 20.0
+_MOST_ASKED: Final = 2_000  # at once: a machine that is busy answers joins late, and the soak goes on
 _WARM_UP: Final = 5  # listeners who come and go, in as many turns, before anything is counted
 _WARM_UP_SECONDS: Final = 3.0
 _LETTING_GO_SECONDS: Final = 8.0
@@ -145,7 +146,7 @@ class _Soak:
         self._failed: dict[str, int] = {}
 
     async def run(self) -> dict[str, object]:
-        async with Redis.from_url(self._url, decode_responses=True) as redis:
+        async with Redis.from_url(self._url, decode_responses=True, max_connections=_MOST_ASKED) as redis:
             self._redis = redis
             mixer, edge = self._start("mixer"), self._start("edge")
             await self._ready()
