@@ -22,7 +22,6 @@ TOLD_SECONDS: Final = 2.0  # a sender that does not take a word for so long is e
 GOODBYE_SECONDS: Final = 2.0
 MOST_AT_ONCE: Final = 64  # datagrams, before others in this process have their turn
 AGAIN_SECONDS: Final = 0.1
-REST_SECONDS: Final = 0.005  # little beside the seconds between two words of one listener
 LOST_SECONDS: Final = 1.0
 MOST_KEPT: Final = 1_000  # handshakes whose memory is not given back yet
 PIPE_BYTES: Final = 1 << 20
@@ -72,7 +71,6 @@ class Edge:
         self._pongs: dict[int, asyncio.Event] = {}
         self._parts: list[asyncio.Task[None]] = []
         self._closing = False
-        self._resting: asyncio.TimerHandle | None = None
 
     async def start(self) -> None:
         """Start the sender, and return when listeners and mixers can come. Raises NotStarted."""
@@ -115,8 +113,6 @@ class Edge:
             except TimeoutError:
                 self._kill()
                 await self._sender.wait()
-        if self._resting is not None:
-            self._resting.cancel()
         asyncio.get_running_loop().remove_reader(self._socket)
         self._socket.close()
 
@@ -179,18 +175,10 @@ class Edge:
             try:
                 datagram, address = self._socket.recvfrom(_DATAGRAM_BYTES)
             except BlockingIOError:
-                self._rest()
                 return
             except OSError:
                 continue  # an ICMP error about somebody else's packet
             self._paths.take(datagram, address, now=now)
-
-    def _rest(self) -> None:
-        """Let datagrams gather while nobody is on the way in: waking for each costs more than reading it."""
-        if not self._paths.is_expecting and not self._closing:
-            loop = asyncio.get_running_loop()
-            loop.remove_reader(self._socket)
-            self._resting = loop.call_later(REST_SECONDS, loop.add_reader, self._socket, self._receive)
 
     def _write(self, datagram: bytes, address: Address) -> None:
         try:

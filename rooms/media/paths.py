@@ -101,7 +101,6 @@ class Paths:
         self._shaking: dict[Path, float] = {}  # handshakes, and when to say their last flight again
         self._lingering: deque[tuple[float, Path]] = deque()
         self._last = 0
-        self._coming: set[Path] = set()  # whose keys are not agreed yet
         self.ended = 0  # handshakes that are over, so that their memory is free
 
     @property
@@ -109,17 +108,11 @@ class Paths:
         """Whether handshakes are under way or have just been done."""
         return bool(self._shaking or self._lingering)
 
-    @property
-    def is_expecting(self) -> bool:
-        """Whether somebody is on the way in, for whom every answer counts."""
-        return bool(self._coming)
-
     def open(self, offer: Offer, *, ssrc: int, now: float) -> Path:
         """Return a new path for who made `offer`. It is over when `close` is called, and not before."""
         self._last += 1
         path = Path(self._last, offer, ssrc=ssrc, now=now)
         self._by_id[path.id] = self._by_name[path.name] = path
-        self._coming.add(path)
         return path
 
     def get(self, number: int) -> Path | None:
@@ -129,7 +122,6 @@ class Paths:
     def close(self, path: Path) -> bytes:
         """Forget `path`, and return the DTLS record that says goodbye on it, if there can be one."""
         del self._by_id[path.id], self._by_name[path.name]
-        self._coming.discard(path)
         for address in path.known:
             self._forget_address(path, address)
         self._end_handshake(path)
@@ -248,7 +240,6 @@ class Paths:
         if keys is not None:
             del self._shaking[path]
             path.keys = keys
-            self._coming.discard(path)
             path.heard_at = now
             self._lingering.append((now + LINGER_SECONDS, path))
             if path.address != address:

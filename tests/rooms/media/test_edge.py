@@ -49,7 +49,6 @@ async def test_a_listener_hears_the_house() -> None:
         assert loudest_hz(client.mixes) == pytest.approx(HOUSE_HZ, abs=1)
         assert_flows(client)
         assert here.told("took_over") == [("anna",)]
-        assert not here.edge._paths.is_expecting
     assert here.told("session_ended") == [("anna", "closed")]
 
 

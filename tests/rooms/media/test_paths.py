@@ -120,14 +120,6 @@ def test_a_listener_has_only_so_many_addresses_and_keeps_the_one_in_use(door: Do
     assert set(door.paths._by_address) == set(path.known)
 
 
-def test_who_is_on_the_way_in_is_expected_until_they_are_gone(door: Door) -> None:
-    before = door.paths.is_expecting
-    path = door.open(connected=False)
-    meanwhile = door.paths.is_expecting
-    door.paths.close(path)
-    assert (before, meanwhile, door.paths.is_expecting) == (False, True, False)
-
-
 @pytest.mark.parametrize(("after", "taken"), [(2.9, False), (3.1, True)])
 def test_an_address_is_taken_from_another_only_when_that_one_is_silent(
     door: Door,
