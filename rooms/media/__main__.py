@@ -1,6 +1,6 @@
 """`python -m rooms.media crew|mixer|edge`: the media processes of one machine, or one of them.
 
-python -m rooms.media crew     # a mixer, and as many edges as the cores allow; REDIS_URL says where
+python -m rooms.media crew     # two mixers, and as many edges as the cores allow; REDIS_URL says where
 python -m rooms.media mixer --redis-url redis://… --name mixer-1 [--bind-ip 192.0.2.7]
 python -m rooms.media edge --redis-url redis://… --name edge-1 [--port 40000] [--public-ip 203.0.113.5]
 """
@@ -85,22 +85,21 @@ def _edge(given: argparse.Namespace) -> Serve:
 
 
 def _mixer_arguments(given: argparse.Namespace, number: int) -> tuple[str, ...]:
-    metrics = [] if given.metrics_port is None else ["--metrics-port", str(given.metrics_port + number)]
-    return ("--bind-ip", ",".join(given.bind_ip), *metrics)
+    return ("--bind-ip", ",".join(given.bind_ip), *_metrics(given, number))
 
 
 def _edge_arguments(given: argparse.Namespace, number: int) -> tuple[str, ...]:
     port = given.port + number if given.port else 0
-    metrics = (
-        []
-        if given.metrics_port is None
-        else ["--metrics-port", str(given.metrics_port + given.mixers + number)]
-    )
     return (
         *("--bind-ip", ",".join(given.bind_ip), "--public-ip", ",".join(given.public_ip)),
         *("--port", str(port), "--listeners", str(given.listeners)),
-        *metrics,
+        *_metrics(given, given.mixers + number),
     )
+
+
+def _metrics(given: argparse.Namespace, number: int) -> tuple[str, ...]:
+    """Return the option for the crew's process of this number, mixers first."""
+    return () if given.metrics_port is None else ("--metrics-port", str(given.metrics_port + number))
 
 
 def arguments(words: list[str]) -> argparse.Namespace:

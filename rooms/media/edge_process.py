@@ -5,7 +5,6 @@ import json
 import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from functools import partial
 from typing import Final, cast
 
 import structlog
@@ -173,7 +172,7 @@ class _EdgeProcess:
         self._audience.draining()
         await self._line.beat_now()
         await asyncio.sleep(TOGETHER_SECONDS)
-        if await self._others():
+        if await self._line.others():
             for room in self._audience.rooms:
                 self._line.tell(
                     {
@@ -187,9 +186,3 @@ class _EdgeProcess:
             await true_within(lambda: not self._audience.listeners, seconds=DRAIN_SECONDS)
         await self._edge.close()
         await self._line.say_goodbye(seconds=GOODBYE_SECONDS)
-
-    async def _others(self) -> bool:
-        """Return whether there is another edge to move to."""
-        told = await self._line.or_later(partial(self._redis.hgetall, register.EDGES))
-        others = register.welcoming(cast("dict[str, str]", told or {}), at=time.time())
-        return any(name != self._settings.name for name in others)

@@ -87,6 +87,12 @@ class Line(Generic[Process]):
         state = json.dumps({**self._state(), "at": round(time.time(), 3)})
         await self.or_later(partial(self._redis.hset, self._register, self.name, state))
 
+    async def others(self) -> bool:
+        """Return whether another process of this kind takes somebody new."""
+        told = await self.or_later(partial(self._redis.hgetall, self._register))
+        welcoming = register.welcoming(cast("dict[str, str]", told or {}), at=time.time())
+        return any(name != self.name for name in welcoming)
+
     async def or_later(self, ask: Callable[[], Awaitable[object]]) -> object:
         """Return what Redis says, or None after a moment's rest when it does not answer."""
         try:

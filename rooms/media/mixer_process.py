@@ -5,12 +5,12 @@ import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
-from typing import Final, cast
+from typing import Final
 
 import structlog
 from redis.asyncio import Redis
 
-from rooms.media import clock, line, metrics, mixer_calls, mixer_metrics, register, session
+from rooms.media import clock, line, memory, metrics, mixer_calls, mixer_metrics, register, session
 from rooms.media.calls import Answer, Call
 from rooms.media.house import House
 from rooms.media.running import run_until, true_within
@@ -116,19 +116,15 @@ class _MixerProcess:
         while True:
             await asyncio.sleep(TIDY_SECONDS)
             self._house.forget_idle(at=time.time())
+            memory.give_back()  # what speakers who have left occupied; a millisecond at most
 
     async def _drain(self) -> None:
         """Stay while speakers leave: the stagehand sees that we drain, and gives our rooms another home."""
         self._house.draining = True
         await self._line.beat_now()
         await asyncio.sleep(TOGETHER_SECONDS)
-        if await self._others():
+        if await self._line.others():
             await true_within(lambda: not self._house.speakers, seconds=DRAIN_SECONDS)
         self._house.close()
         await session.all_hung_up()
         await self._line.say_goodbye(seconds=GOODBYE_SECONDS)
-
-    async def _others(self) -> bool:
-        told = await self._line.or_later(partial(self._redis.hgetall, register.MIXERS))
-        others = register.welcoming(cast("dict[str, str]", told or {}), at=time.time())
-        return any(name != self._settings.name for name in others)

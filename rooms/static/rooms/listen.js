@@ -204,6 +204,7 @@ export class Ear extends EventTarget {
       if (isOver(connection) || performance.now() - grownAt >= STALL_MS) {
         connection.close(); // or it would ask a server that no longer knows it, many times a second
         this.renew({ within: STALL_WITHIN, isDead: true });
+        return; // the next line is looked after by itself
       }
       await rest(LOOK_MS);
     }
