@@ -11,7 +11,7 @@ import structlog
 from redis.asyncio import Redis
 from redis.exceptions import RedisError
 
-from rooms.media import edge_calls, edge_metrics, line, metrics, register
+from rooms.media import edge_calls, edge_metrics, line, memory, metrics, register
 from rooms.media.audience import Audience
 from rooms.media.calls import Answer, Call
 from rooms.media.edge import Edge
@@ -94,6 +94,7 @@ class _EdgeProcess:
         self._feeding = feeding
         if self._settings.metrics_port is not None:
             metrics.serve(lambda: edge_metrics.read(self._edge.counters), port=self._settings.metrics_port)
+        memory.set_aside()
         log.info("edge_ready", name=self._settings.name, port=self._edge.port)
         parts = [*self._line.parts(), feeding.run(), self._presence(), self._hear_takeovers(), self._watch()]
         await run_until(stop, parts, finish=self._drain)

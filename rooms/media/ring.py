@@ -18,7 +18,6 @@ plaintext is an Opus packet log that needs nothing else to be played:
 
 import json
 import os
-from collections import deque
 from struct import Struct
 from typing import Final, NamedTuple
 
@@ -69,23 +68,23 @@ class Ring:
         """Keep a packet of `seat` that came at `at`, in seconds of any clock that the room has in common."""
         track = self._seats.pop(seat, None) or _Track()
         self._seats[seat] = track
-        track.put(Kept(at, timestamp, payload))
+        track.put(payload, timestamp=timestamp, at=at)
         # Who has been silent for longest comes first, so that looking at one is enough.
         longest = next(iter(self._seats))
         self._seats[longest].trim(at)
-        if len(self._seats) > MOST_SEATS or not self._seats[longest].packets:
+        if len(self._seats) > MOST_SEATS or not self._seats[longest].log:
             del self._seats[longest]
 
     @property
     def octets(self) -> int:
-        """How many octets of payload are kept."""
-        return sum(track.octets for track in self._seats.values())
+        """How many octets are kept, with the fourteen that stand before each payload."""
+        return sum(len(track.log) for track in self._seats.values())
 
     def trim(self, *, now: float) -> None:
         """Forget what is older than five minutes, also when nobody speaks any more."""
         for seat, track in list(self._seats.items()):
             track.trim(now)
-            if not track.packets:
+            if not track.log:
                 del self._seats[seat]
 
     def seal(self, public_key: bytes) -> bytes:
@@ -103,17 +102,12 @@ class Ring:
         self._seats.clear()
 
     def _plain(self) -> bytes:
-        tracks = [(seat, track.packets) for seat, track in self._seats.items() if track.packets]
         speakers = [
-            {"seat": seat, "packets": len(packets), "first": packets[0].at, "last": packets[-1].at}
-            for seat, packets in tracks
+            {"seat": seat, "packets": track.packets, "first": track.first, "last": track.last}
+            for seat, track in self._seats.items()
         ]
         header = json.dumps({"version": 1, "speakers": speakers}).encode()
-        parts = [_LENGTH.pack(len(header)), header]
-        for _, packets in tracks:
-            for at, timestamp, payload in packets:
-                parts += (_PACKET.pack(at, timestamp, len(payload)), payload)
-        return b"".join(parts)
+        return b"".join([_LENGTH.pack(len(header)), header, *(track.log for track in self._seats.values())])
 
 
 def open_sealed(private_key: bytes, blob: bytes) -> Opened:
@@ -151,17 +145,30 @@ def _read(plain: bytes) -> Opened:
 
 
 class _Track:
-    """One seat's packets, oldest first."""
+    """One seat's packets, oldest first, as they will be sealed.
+
+    Not an object for each: an evening's rooms hold hundreds of thousands, and would make each of Python's
+    collections long enough to be heard.
+    """
 
     def __init__(self) -> None:
-        self.packets: deque[Kept] = deque()
-        self.octets = 0
+        self.log = bytearray()
+        self.packets = 0
+        self.last = 0.0
 
-    def put(self, kept: Kept) -> None:
-        self.packets.append(kept)
-        self.octets += len(kept.payload) + _PACKET.size
-        self.trim(kept.at)
+    @property
+    def first(self) -> float:
+        at: float = _PACKET.unpack_from(self.log)[0]
+        return at
+
+    def put(self, payload: bytes, *, timestamp: int, at: float) -> None:
+        self.log += _PACKET.pack(at, timestamp, len(payload)) + payload
+        self.packets += 1
+        self.last = at
+        self.trim(at)
 
     def trim(self, now: float) -> None:
-        while self.packets and (self.packets[0].at < now - SECONDS or self.octets > MOST_BYTES):
-            self.octets -= len(self.packets.popleft().payload) + _PACKET.size
+        while self.log and (self.first < now - SECONDS or len(self.log) > MOST_BYTES):
+            length = _PACKET.unpack_from(self.log)[2]
+            del self.log[: _PACKET.size + length]  # moves where it begins, and not what follows
+            self.packets -= 1
