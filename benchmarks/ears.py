@@ -18,6 +18,7 @@ from benchmarks.marks import Recording
 from benchmarks.relay import LOOPBACK
 from rooms.media import mixer, wire
 from rooms.media.feed import Tick
+from rooms.media.machine import Reach
 from rooms.media.opus import Decoder, Encoder
 from rooms.media.room import Room
 from rooms.media.sound import FRAME_SAMPLES, SAMPLE_RATE, SILENCE_DBFS, Samples, silence
@@ -129,7 +130,7 @@ class StockEar:
     async def answer(self, offer: str) -> str:
         await self._connection.setRemoteDescription(RTCSessionDescription(sdp=offer, type="offer"))
         (transceiver,) = self._connection.getTransceivers()
-        wire.bind(transceiver, [LOOPBACK])
+        wire.bind(transceiver, Reach([LOOPBACK]))
         await self._connection.setLocalDescription(await self._connection.createAnswer())
         return self._connection.localDescription.sdp
 

@@ -11,6 +11,7 @@ from benchmarks.onsets import Arrivals
 from benchmarks.relay import LOOPBACK
 from rooms.media import whip_client, wire
 from rooms.media.edge import Edge
+from rooms.media.machine import Reach
 from rooms.media.opus import Decoder
 
 _MOST: Final = 10  # listeners
@@ -35,7 +36,7 @@ class EdgeEar:
         """Start the edge and connect."""
         await self._edge.start()
         transceiver = self._connection.addTransceiver("audio", direction="recvonly")
-        wire.bind(transceiver, [LOOPBACK])
+        wire.bind(transceiver, Reach([LOOPBACK]))
         self._arrivals.take_from(transceiver.receiver)
         await self._connection.setLocalDescription(await self._connection.createOffer())
         offer = self._connection.localDescription.sdp

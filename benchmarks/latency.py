@@ -39,6 +39,7 @@ from benchmarks.rig import Rig, machine
 from benchmarks.sink import open_sink
 from benchmarks.talker import BITRATE, Talker, Talking
 from rooms.media import whip_client, wire
+from rooms.media.machine import Reach
 from rooms.media.opus import Encoder
 from rooms.media.sound import FRAME_SAMPLES, FRAME_SECONDS, SAMPLE_RATE, Samples
 
@@ -138,7 +139,7 @@ def _encoding(*, frames: int) -> float:
     return round((time.thread_time() - began) / _ENCODED * 1000, 2)
 
 
-async def _speak(mixer: Caller, track: Talking) -> Talker:
+async def _speak(mixer: Caller, track: Talking) -> Talker[Talking]:
     async def answer_to(offer: str) -> str:
         return str(mixer.ask(op="speak", seat="mouth", offer=offer)["answer"])
 
@@ -151,7 +152,7 @@ async def _speak(mixer: Caller, track: Talking) -> Talker:
 async def _listen(edge: Caller, arrivals: Arrivals) -> RTCPeerConnection:
     connection = wire.new_connection()
     transceiver = connection.addTransceiver("audio", direction="recvonly")
-    wire.bind(transceiver, [LOOPBACK])
+    wire.bind(transceiver, Reach([LOOPBACK]))
     arrivals.take_from(transceiver.receiver)
     await connection.setLocalDescription(await connection.createOffer())
     told = edge.ask(op="listen", number=1, offer=connection.localDescription.sdp)

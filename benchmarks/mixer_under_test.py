@@ -16,6 +16,7 @@ from benchmarks.tone import ROOM
 from rooms.media import clock
 from rooms.media.gate import BadOffer
 from rooms.media.house import House
+from rooms.media.machine import Reach
 from rooms.media.refusals import Refused
 from rooms.media.room import Sound
 
@@ -32,7 +33,7 @@ def main() -> None:
 
 
 async def _run(path: Path, *, host: str, frames: int) -> None:
-    house = House(addresses=[host], tell=lambda _: None, publish=lambda _room, _datagram: None)
+    house = House(reach=Reach([host]), tell=lambda _: None, publish=lambda _room, _datagram: None)
     house.room(ROOM, at=time.time()).sounds(Sound(frames=frames, music=False))
     async with asyncio.TaskGroup() as parts:
         parts.create_task(clock.run(house.tick))
@@ -55,6 +56,9 @@ class _Mixer:
                 return {"answer": opened.answer, "session": opened.session}
             case {"op": "end", "session": str(session)}:
                 room.end(session)
+                return {}
+            case {"op": "mute", "seat": str(seat), "muted": bool(muted)}:
+                room.mute(seat, muted=muted, at=now)
                 return {}
             case {"op": "feed", "name": str(name)}:
                 return {"via": room.feeds.renew(EDGE.format(name), name, at=now)}

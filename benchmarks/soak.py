@@ -36,6 +36,7 @@ from benchmarks.rig import Helper, Rig, join, machine
 from benchmarks.speech import script
 from benchmarks.talker import Talk, Talker, Talking, talk
 from rooms.media import edge_process, line, mixer_process, register, running
+from rooms.media.machine import Reach
 from stagedoor import embedded
 
 ROOM: Final = "soak"
@@ -114,7 +115,7 @@ async def _serve(role: str, redis_url: str, *, most: int) -> None:
     ending = asyncio.create_task(running.set_at_end_of_input(stop))
     if role == "mixer":
         mixer = mixer_process.Settings(
-            redis_url=redis_url, name=MIXER, addresses=[LOOPBACK], metrics_port=None
+            redis_url=redis_url, name=MIXER, reach=Reach([LOOPBACK]), metrics_port=None
         )
         await mixer_process.serve(mixer, stop=stop)
     else:
@@ -141,7 +142,7 @@ class _Soak:
         self._sessions: dict[int, str] = {}
         self._talk: Talk = talk(script(2), loss=0.01)
         self._seats = itertools.count()
-        self._stage: list[tuple[str, Talker]] = []
+        self._stage: list[tuple[str, Talker[Talking]]] = []
         self._joined = self._left = self._spoke = 0
         self._failed: dict[str, int] = {}
 
@@ -160,6 +161,7 @@ class _Soak:
                 await self._open(ROOM)
                 told = await self._go_on(swarm, diaries)
                 await self._empty(swarm, diaries)
+                await asyncio.to_thread(swarm.stop)  # before its door goes
         return self._figures(diaries, told)
 
     def _start(self, role: str) -> Helper:

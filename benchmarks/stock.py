@@ -49,7 +49,7 @@ class _Stock:
     async def _listen(self, number: int, offer: str) -> str:
         connection = self._connections[number] = wire.new_connection()
         track = self._relay.subscribe(self._source)
-        wire.bind(connection.addTransceiver(track, direction="sendonly"), [self._host])
+        wire.bind(connection.addTransceiver(track, direction="sendonly"), machine.Reach([self._host]))
         await connection.setRemoteDescription(RTCSessionDescription(sdp=offer, type="offer"))
         await connection.setLocalDescription(await connection.createAnswer())
         return connection.localDescription.sdp

@@ -3,7 +3,7 @@
 import asyncio
 from collections.abc import Awaitable, Callable, Iterable, Sequence
 from dataclasses import dataclass, field
-from typing import Final
+from typing import Final, Generic, TypeVar
 
 from aiortc import MediaStreamTrack, RTCPeerConnection, RTCSessionDescription
 from aiortc.mediastreams import MediaStreamError
@@ -11,6 +11,7 @@ from aiortc.mediastreams import MediaStreamError
 from benchmarks.relay import Harm, Relay, open_relay, without_candidates
 from benchmarks.speech import Script
 from rooms.media import whip_client, wire
+from rooms.media.machine import Reach
 from rooms.media.opus import Encoder, OpusPacket, packet
 from rooms.media.sound import FRAME_SAMPLES, FRAME_SECONDS
 
@@ -67,17 +68,20 @@ class Talking(MediaStreamTrack):
         return packet(payload, pts=frame * FRAME_SAMPLES)
 
 
+Track = TypeVar("Track", bound=MediaStreamTrack)
+
+
 @dataclass
-class Talker:
+class Talker(Generic[Track]):
     """A client on the far side of a network, good or bad."""
 
-    track: Talking
+    track: Track
     connection: RTCPeerConnection = field(default_factory=wire.new_connection)
     relay: Relay | None = None
 
     async def call(self, answer_to: Answer, harm: Harm | None = None) -> None:
         """Come to the server that answers, through a relay that does `harm` if there is any."""
-        wire.bind(self.connection.addTransceiver(self.track, direction="sendonly"), [LOOPBACK])
+        wire.bind(self.connection.addTransceiver(self.track, direction="sendonly"), Reach([LOOPBACK]))
         await self.connection.setLocalDescription(await self.connection.createOffer())
         answer = await answer_to(without_candidates(self.connection.localDescription.sdp))
         if harm is not None:

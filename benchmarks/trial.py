@@ -20,6 +20,7 @@ from benchmarks.speech import Script
 from benchmarks.talker import Talk, Talker, Talking, talk
 from rooms.media import clock
 from rooms.media.house import House
+from rooms.media.machine import Reach
 from rooms.media.session import all_hung_up
 from rooms.media.sound import FRAME_SECONDS
 
@@ -45,7 +46,7 @@ class Cell:
 class Side:
     """One speaker, and the ear that they speak to."""
 
-    talker: Talker
+    talker: Talker[Talking]
     ear: Ear
 
     async def connect(self, harm: Harm) -> None:
@@ -106,7 +107,7 @@ async def hear_all(
 async def _hear(
     spoken: Script, cells: Sequence[Cell], talks: dict[float, Talk], *, by_edge: Cell | None
 ) -> list[dict[str, object]]:
-    house = House(addresses=[LOOPBACK], tell=lambda _: None, publish=lambda _room, _datagram: None)
+    house = House(reach=Reach([LOOPBACK]), tell=lambda _: None, publish=lambda _room, _datagram: None)
     pairs = [_pair(house, number, cell, talks[cell.loss]) for number, cell in enumerate(cells)]
     async with contextlib.AsyncExitStack() as ends:
         ends.push_async_callback(_close, house, pairs)

@@ -61,7 +61,7 @@ def _mixer(given: argparse.Namespace) -> Serve:
     settings = mixer_process.Settings(
         redis_url=given.redis_url,
         name=given.name,
-        addresses=given.bind_ip or machine.addresses(),
+        reach=machine.Reach(given.bind_ip or machine.addresses(), given.public_ip),
         metrics_port=given.metrics_port,
     )
     return lambda stop: mixer_process.serve(settings, stop=stop)
@@ -85,16 +85,20 @@ def _edge(given: argparse.Namespace) -> Serve:
 
 
 def _mixer_arguments(given: argparse.Namespace, number: int) -> tuple[str, ...]:
-    return ("--bind-ip", ",".join(given.bind_ip), *_metrics(given, number))
+    return (*_addresses_of(given), *_metrics(given, number))
 
 
 def _edge_arguments(given: argparse.Namespace, number: int) -> tuple[str, ...]:
     port = given.port + number if given.port else 0
     return (
-        *("--bind-ip", ",".join(given.bind_ip), "--public-ip", ",".join(given.public_ip)),
+        *_addresses_of(given),
         *("--port", str(port), "--listeners", str(given.listeners)),
         *_metrics(given, given.mixers + number),
     )
+
+
+def _addresses_of(given: argparse.Namespace) -> tuple[str, ...]:
+    return ("--bind-ip", ",".join(given.bind_ip), "--public-ip", ",".join(given.public_ip))
 
 
 def _metrics(given: argparse.Namespace, number: int) -> tuple[str, ...]:
@@ -119,6 +123,12 @@ def arguments(words: list[str]) -> argparse.Namespace:
         help="MEDIA_BIND_IP; empty: every address",
     )
     add(
+        "--public-ip",
+        type=_addresses,
+        default=said("MEDIA_PUBLIC_IPS", ""),
+        help="MEDIA_PUBLIC_IPS, told to browsers",
+    )
+    add(
         "--metrics-port",
         type=_number,
         default=said("MEDIA_METRICS_PORT", ""),
@@ -129,12 +139,6 @@ def arguments(words: list[str]) -> argparse.Namespace:
     add("--in-crew", action="store_true", help="end with standard input")
     add = listeners.add_argument
     add("--port", type=_number, default=said("MEDIA_PORT", ""), help="MEDIA_PORT, UDP; empty: any")
-    add(
-        "--public-ip",
-        type=_addresses,
-        default=said("MEDIA_PUBLIC_IPS", ""),
-        help="MEDIA_PUBLIC_IPS, told to browsers",
-    )
     add(
         "--listeners",
         type=int,

@@ -17,7 +17,7 @@ from redis.exceptions import RedisError
 
 from rooms.media import feeds, line, register
 
-LOOK_SECONDS: Final = 0.5
+LOOK_SECONDS: Final = 0.2  # a new home is found before the first speaker has moved there
 RENEW_SECONDS: Final = 2.0
 MOST_ASKED_AT_ONCE: Final = 16
 
@@ -101,10 +101,14 @@ class Feeding:
         if not told["ok"]:
             return
         via = str(told["via"])
+        before = self._leases.get(room)
         if via == feeds.REDIS:
             await self._far.subscribe(f"media:mix:{room}")
-        elif room in self._leases and self._leases[room].via == feeds.REDIS:
-            await self._far.unsubscribe(f"media:mix:{room}")
+        elif before is not None and before.via == feeds.REDIS:
+            if before.home == home:
+                await self._far.unsubscribe(f"media:mix:{room}")
+            else:
+                via = feeds.REDIS  # until we ask again: the old home is heard by it while people move
         self._leases[room] = Lease(home=home, asked_at=asyncio.get_running_loop().time(), via=via)
 
     async def _leave(self, room: str) -> None:

@@ -1,9 +1,10 @@
 """All the rooms that one mixer carries."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from typing import Final
 
 from rooms.media.feeds import Feeds, Lines
+from rooms.media.machine import Reach
 from rooms.media.refusals import Closing
 from rooms.media.room import Room, Tell
 from rooms.media.tally import Tally
@@ -16,12 +17,10 @@ IDLE_SECONDS: Final = (
 class House:
     """Rooms come with the first call about them, and go when closed or when nobody speaks of them."""
 
-    def __init__(
-        self, *, addresses: Sequence[str], tell: Tell, publish: Callable[[str, bytes], None]
-    ) -> None:
+    def __init__(self, *, reach: Reach, tell: Tell, publish: Callable[[str, bytes], None]) -> None:
         self.draining = False
         self.tally = Tally()
-        self._addresses = addresses
+        self._reach = reach
         self._tell = tell
         self._publish = publish
         self._lines = Lines()
@@ -45,9 +44,7 @@ class House:
         self._touched[name] = at
         if name not in self._rooms:
             feeds = Feeds(self._lines, publish=self._publish)
-            self._rooms[name] = Room(
-                name, addresses=self._addresses, tell=self._tell, feeds=feeds, tally=self.tally
-            )
+            self._rooms[name] = Room(name, reach=self._reach, tell=self._tell, feeds=feeds, tally=self.tally)
         return self._rooms[name]
 
     def close_room(self, name: str) -> None:

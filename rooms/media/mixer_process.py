@@ -2,7 +2,7 @@
 
 import asyncio
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import partial
 from typing import Final
@@ -13,6 +13,7 @@ from redis.asyncio import Redis
 from rooms.media import clock, line, memory, metrics, mixer_calls, mixer_metrics, register, session
 from rooms.media.calls import Answer, Call
 from rooms.media.house import House
+from rooms.media.machine import Reach
 from rooms.media.running import run_until, true_within
 from rooms.media.tally import LateTicks
 
@@ -33,7 +34,7 @@ class Settings:
 
     redis_url: str
     name: str
-    addresses: Sequence[str]
+    reach: Reach
     metrics_port: int | None
 
 
@@ -60,7 +61,7 @@ class _MixerProcess:
             carry_out=self._carry_out,
             state=self._state,
         )
-        self._house = House(addresses=settings.addresses, tell=self._line.tell, publish=self._publish)
+        self._house = House(reach=settings.reach, tell=self._line.tell, publish=self._publish)
         self._late_ticks = LateTicks()
 
     async def run(self, stop: asyncio.Event) -> None:
@@ -68,6 +69,7 @@ class _MixerProcess:
             metrics.serve(
                 lambda: mixer_metrics.read(self._house, self._late_ticks), port=self._settings.metrics_port
             )
+        memory.set_aside()
         log.info("mixer_ready", name=self._settings.name)
         parts = [
             clock.run(self._house.tick, late=self._late_ticks.note),
@@ -116,7 +118,7 @@ class _MixerProcess:
         while True:
             await asyncio.sleep(TIDY_SECONDS)
             self._house.forget_idle(at=time.time())
-            memory.give_back()  # what speakers who have left occupied; a millisecond at most
+            memory.give_back()
 
     async def _drain(self) -> None:
         """Stay while speakers leave: the stagehand sees that we drain, and gives our rooms another home."""

@@ -1,7 +1,7 @@
 """A speaker's connection: their packets in, one frame of sound per tick out."""
 
 import asyncio
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from typing import ClassVar, Final, NamedTuple
 
 from aiortc import RTCRtpTransceiver
@@ -9,6 +9,7 @@ from aiortc import RTCRtpTransceiver
 from rooms.media import rtp, wire
 from rooms.media.gate import Purpose
 from rooms.media.levels import Loudness, Meter
+from rooms.media.machine import Reach
 from rooms.media.session import Reason, Session
 from rooms.media.sound import FRAME_SAMPLES, SAMPLE_RATE, Samples
 from rooms.media.voice import Voice
@@ -44,7 +45,7 @@ class Speaker(Session):
         *,
         seat: str,
         epoch: int,
-        addresses: Sequence[str],
+        reach: Reach,
         at: float,
         ended: Callable[[Session, Reason], None],
         muted: bool,
@@ -57,7 +58,7 @@ class Speaker(Session):
         self._claims = False  # whether packets say how loud they are
         self._loop = asyncio.get_running_loop()
         self._last_packet = float("-inf")  # loop time
-        super().__init__(seat=seat, epoch=epoch, addresses=addresses, at=at, ended=ended)
+        super().__init__(seat=seat, epoch=epoch, reach=reach, at=at, ended=ended)
 
     def mute(self, *, muted: bool) -> None:
         """Let sound through or not, from this tick on."""

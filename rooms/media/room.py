@@ -12,7 +12,9 @@ import numpy as np
 from rooms.media import mixer, rtp
 from rooms.media.feed import Tick
 from rooms.media.feeds import Feeds
+from rooms.media.levels import THRESHOLD_DBFS
 from rooms.media.loudest import Loudest
+from rooms.media.machine import Reach
 from rooms.media.opus import HOUSE_EFFORT, STAGE_EFFORT, Encoder
 from rooms.media.peer import Speaker
 from rooms.media.refusals import Closing, Denied, Full, NotOnStage, Opened, Standing
@@ -22,6 +24,7 @@ from rooms.media.sound import Samples
 from rooms.media.tally import Tally
 
 MOST_SPEAKERS: Final = 20  # each costs a connection and, unmuted, an encoder of their own
+BEGIN_SECONDS: Final = 1.5  # those on stage are asked to move within 0.5 s, and connect in some more
 
 Tell = Callable[[Mapping[str, object]], None]
 
@@ -84,13 +87,11 @@ class Place:
 class Room:
     """Every method that takes something away has taken effect, in sound, when it returns."""
 
-    def __init__(
-        self, name: str, *, addresses: Sequence[str], tell: Tell, feeds: Feeds, tally: Tally
-    ) -> None:
+    def __init__(self, name: str, *, reach: Reach, tell: Tell, feeds: Feeds, tally: Tally) -> None:
         self.name = name
         self.feeds = feeds
         self.ring = Ring()
-        self._addresses = addresses
+        self._reach = reach
         self._tell = tell
         self._tally = tally
         self._places: dict[str, Place] = {}
@@ -100,6 +101,8 @@ class Room:
         self._house = Mix(HOUSE_EFFORT, self._sound)
         self._loudest = Loudest()
         self._packet = Packet(0)
+        self._begun = False
+        self._begins_by = time.monotonic() + BEGIN_SECONDS
         self._closed = False
 
     async def speak(self, *, seat: str, epoch: int, muted: bool, offer: str, at: float) -> Opened:
@@ -108,9 +111,7 @@ class Room:
         self._check_stage(seat)
         place = self._place(seat)
         place.muted = muted
-        session = Speaker(
-            seat=seat, epoch=epoch, addresses=self._addresses, at=at, ended=self._ended, muted=muted
-        )
+        session = Speaker(seat=seat, epoch=epoch, reach=self._reach, at=at, ended=self._ended, muted=muted)
         session.on_packet = partial(self._remember, seat)
         answer = await self._answer(session, offer)
         place = self._place(seat)
@@ -191,10 +192,13 @@ class Room:
     def tick(self, number: int) -> None:
         """Mix the 20 ms that bear this number on the house's clock, and send the packet they complete.
 
-        A packet whose ticks are not all there would be heard as a leap, so after a hole one begins anew.
+        The first packet takes the edges away from the home that the room had before, where those who have not
+        moved yet are still heard; so it waits for the first voice, but not for ever. A packet whose ticks are
+        not all there would be heard as a leap, so after a hole one begins anew.
         """
         voices = self._voices()
-        if not len(self.feeds):
+        self._begun = self._begun or self._is_heard() or time.monotonic() >= self._begins_by
+        if not self._begun or not len(self.feeds):
             return
         if self._packet.next != number:
             self._packet = Packet(number)
@@ -241,6 +245,9 @@ class Room:
 
     def _speakers(self) -> list[tuple[str, Speaker]]:
         return [(seat, place.speaking) for seat, place in self._places.items() if place.speaking is not None]
+
+    def _is_heard(self) -> bool:
+        return any(speaker.loudness > THRESHOLD_DBFS for speaker in self.speakers)
 
     def _voices(self) -> dict[str, Samples]:
         speakers = dict(self._speakers())

@@ -2,13 +2,14 @@
 
 import asyncio
 import secrets
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from enum import StrEnum
 from typing import ClassVar, Final
 
 from aiortc import RTCRtpTransceiver, RTCSessionDescription
 
 from rooms.media import gate, wire
+from rooms.media.machine import Reach
 
 CONNECT_SECONDS: Final = 15.0  # without the end-of-candidates mark ICE itself would try for ever
 
@@ -35,7 +36,7 @@ class Session:
         *,
         seat: str,
         epoch: int,
-        addresses: Sequence[str],
+        reach: Reach,
         at: float,
         ended: Callable[["Session", Reason], None],
     ) -> None:
@@ -49,7 +50,7 @@ class Session:
         self._connection = wire.new_connection()
         self._connection.on("connectionstatechange", self._state_changed)
         transceiver = self._add_transceiver()
-        wire.bind(transceiver, addresses)
+        wire.bind(transceiver, reach)
         wire.serve_dtls(transceiver)
         self._deadline = asyncio.get_running_loop().call_later(CONNECT_SECONDS, self.stop, Reason.LOST)
 

@@ -38,7 +38,7 @@ async def connect(
     nobody answers at all.
     """
     connection = wire.new_connection()
-    wire.bind(add(connection), machine.near_addresses())
+    wire.bind(add(connection), machine.near())
     bearer = {"Authorization": f"Bearer {grant}"}
     async with httpx.AsyncClient(timeout=HTTP_SECONDS, trust_env=False) as http:
         try:

@@ -6,7 +6,8 @@ fails when a name here has moved.
 
 import asyncio
 import secrets
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
+from copy import copy
 from typing import Any, Final
 
 import pylibsrtp
@@ -17,6 +18,7 @@ from aiortc.rtcrtpparameters import RTCRtpReceiveParameters
 from aiortc.rtp import RtcpByePacket, RtcpPacket, RtcpReceiverInfo, RtcpRrPacket, RtcpSrPacket
 
 from rooms.media import rtp
+from rooms.media.machine import Reach
 
 CLOSE_SECONDS: Final = 5.0
 MOST_BYTES: Final = 4_096  # of a datagram: Opus, STUN and DTLS stay well below 1,500
@@ -27,20 +29,29 @@ def new_connection() -> RTCPeerConnection:
     return RTCPeerConnection(RTCConfiguration(iceServers=[]))
 
 
-def bind(transceiver: RTCRtpTransceiver, addresses: Sequence[str]) -> None:
-    """Let the connection of `transceiver` gather on exactly `addresses`, before it has a local description.
+def bind(transceiver: RTCRtpTransceiver, reach: Reach) -> None:
+    """Let the connection of `transceiver` gather on exactly what `reach` binds, and tell what browsers reach.
+
+    Call it before there is a local description.
 
     aioice itself takes every address except 127.0.0.1, on which a machine without a network card lives.
     """
     ice = transceiver.sender.transport.transport.iceGatherer._connection  # noqa: SLF001 -- no option for it
     gather_on = ice.get_component_candidates
-    ours = list(addresses)
 
     async def gather(**given: Any) -> list[Candidate]:
-        return await gather_on(**{**given, "addresses": ours})
+        bound = await gather_on(**{**given, "addresses": list(reach.bound)})
+        return [_at(candidate, host) for candidate in bound for host in reach.told(candidate.host)]
 
     # On this one connection, never on the class: clients in the same process keep their own.
     ice.get_component_candidates = gather  # type: ignore[method-assign,assignment]
+
+
+def _at(candidate: Candidate, host: str) -> Candidate:
+    """Return `candidate` as it is told to the other side; checks go on to be made from where it is bound."""
+    told = copy(candidate)
+    told.host = host
+    return told
 
 
 def serve_dtls(transceiver: RTCRtpTransceiver) -> None:

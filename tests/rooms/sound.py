@@ -56,7 +56,7 @@ async def session(
     url: str, *, grant: str, transceiver: RTCRtpTransceiver, connection: RTCPeerConnection
 ) -> AsyncIterator[str]:
     """Hold a media session; yield where it can be ended."""
-    wire.bind(transceiver, machine.near_addresses())
+    wire.bind(transceiver, machine.near())
     try:
         answered = await post(url, grant=grant, offer=await offer_of(connection))
         assert answered.status_code == 201, answered.content

@@ -28,6 +28,7 @@
 
   const ear = {
     lastHeardAt: 0, // milliseconds since 1970, as Date.now()
+    longestPause: 0, // milliseconds without sound, since it was last set to 0
 
     /** The level of this moment, in dB below full scale. */
     level() {
@@ -54,6 +55,8 @@
   window.ear = ear;
   setInterval(() => {
     follow(document.querySelector("audio[data-sound]"));
-    if (ear.level() > QUIET_DB) ear.lastHeardAt = Date.now();
+    const now = Date.now();
+    if (ear.level() > QUIET_DB) ear.lastHeardAt = now;
+    ear.longestPause = Math.max(ear.longestPause, now - ear.lastHeardAt);
   }, FRAME_MS);
 })();

@@ -138,7 +138,7 @@ class Ground:
     ) -> Client:
         """Let a real client listen. `offered` and `change` may change what the other side is to see."""
         connection = wire.new_connection()
-        wire.bind(connection.addTransceiver("audio", direction="recvonly"), machine.near_addresses())
+        wire.bind(connection.addTransceiver("audio", direction="recvonly"), machine.near())
         await connection.setLocalDescription(await connection.createOffer())
         try:
             opened = self.edge.audience.listen(
@@ -265,7 +265,7 @@ async def ground(
     edge = Edge(
         bind=bind,
         port=0,
-        public_ips=machine.near_addresses() if addresses is None else addresses,
+        public_ips=machine.near().bound if addresses is None else addresses,
         tell=lambda event: events.append(dict(event)),
         most_listeners=most_listeners,
         start_high=start_high,

@@ -111,7 +111,7 @@ class Ground:
         self, seat: str, track: MediaStreamTrack, *, epoch: int = 1, muted: bool = False
     ) -> Client:
         connection = wire.new_connection()
-        wire.bind(connection.addTransceiver(track, direction="sendonly"), machine.near_addresses())
+        wire.bind(connection.addTransceiver(track, direction="sendonly"), machine.near())
         async with _hung_up_if_refused(connection):
             offer = await offer_of(connection)
             opened = await self.room.speak(seat=seat, epoch=epoch, muted=muted, offer=offer, at=time.time())
@@ -121,7 +121,7 @@ class Ground:
         connection = wire.new_connection()
         notes = Notes(asked_at=time.time())
         connection.on("track", notes.take_from)
-        wire.bind(connection.addTransceiver("audio", direction="recvonly"), machine.near_addresses())
+        wire.bind(connection.addTransceiver("audio", direction="recvonly"), machine.near())
         async with _hung_up_if_refused(connection):
             opened = self.answer(seat, await offer_of(connection), epoch=epoch)
         return await self._answered(Client(connection, opened, notes))
@@ -192,7 +192,7 @@ async def speaking_offer() -> str:
 
 async def _offer_of_nobody(direction: str) -> str:
     connection = wire.new_connection()
-    wire.bind(connection.addTransceiver("audio", direction=direction), machine.near_addresses())
+    wire.bind(connection.addTransceiver("audio", direction=direction), machine.near())
     offer = await offer_of(connection)
     await wire.hang_up(connection)
     return offer
@@ -222,7 +222,7 @@ async def ground(addresses: Sequence[str] | None = None) -> AsyncIterator[Ground
         most_listeners=100,
     )
     await edge.start()
-    house = House(addresses=ours, tell=tell, publish=lambda *_: None)
+    house = House(reach=machine.Reach(ours), tell=tell, publish=lambda *_: None)
     house.room(ROOM, at=time.time()).feeds.renew("edge", edge.feed_name, at=time.time() + 1e6)
     ticking = asyncio.create_task(clock.run(house.tick))
     here = Ground(house=house, edge=edge, events=events)

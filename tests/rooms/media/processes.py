@@ -65,7 +65,7 @@ class Web:
     async def speak(self, mixer: str, seat: str, track: MediaStreamTrack, *, epoch: int = 1) -> None:
         voice = wire.new_connection()
         self.clients.append(voice)
-        wire.bind(voice.addTransceiver(track, direction="sendonly"), machine.near_addresses())
+        wire.bind(voice.addTransceiver(track, direction="sendonly"), machine.near())
         offer = await offer_of(voice)
         answer = await self.call(mixer, "speak", seat=seat, epoch=epoch, muted=False, offer=offer)
         await voice.setRemoteDescription(RTCSessionDescription(str(answer["answer"]), "answer"))
@@ -73,7 +73,7 @@ class Web:
     async def listen(self, edge: str, seat: str, *, epoch: int = 1) -> "Ear":
         connection = wire.new_connection()
         self.clients.append(connection)
-        wire.bind(connection.addTransceiver("audio", direction="recvonly"), machine.near_addresses())
+        wire.bind(connection.addTransceiver("audio", direction="recvonly"), machine.near())
         notes = Notes(asked_at=time.time())
         connection.on("track", notes.take_from)
         offer = await offer_of(connection)

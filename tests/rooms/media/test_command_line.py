@@ -40,11 +40,11 @@ def test_the_environment_says_what_the_command_line_does_not(monkeypatch: pytest
     monkeypatch.setenv("MEDIA_LISTENERS_PER_EDGE", "500")
     monkeypatch.setenv("MEDIA_METRICS_PORT", "9100")
 
-    said = {"--bind-ip": "127.0.0.1", "--public-ip": "203.0.113.5,2001:db8::5", "--listeners": "500"}
+    said = {"--bind-ip": "127.0.0.1", "--public-ip": "203.0.113.5,2001:db8::5"}
     assert members() == [
-        ("mixer", 0, {"--bind-ip": "127.0.0.1", "--metrics-port": "9100"}),
-        ("edge", 0, {**said, "--port": "40000", "--metrics-port": "9101"}),
-        ("edge", 1, {**said, "--port": "40001", "--metrics-port": "9102"}),
+        ("mixer", 0, {**said, "--metrics-port": "9100"}),
+        ("edge", 0, {**said, "--port": "40000", "--listeners": "500", "--metrics-port": "9101"}),
+        ("edge", 1, {**said, "--port": "40001", "--listeners": "500", "--metrics-port": "9102"}),
     ]
 
 
@@ -70,4 +70,21 @@ def test_without_redis_nothing_starts(
 
 def test_this_machine_has_an_address() -> None:
     assert machine.addresses()
-    assert machine.LOOPBACK in machine.near_addresses()
+    assert machine.LOOPBACK in machine.near().bound
+
+
+def test_behind_a_router_browsers_are_told_its_addresses_and_no_others() -> None:
+    reach = machine.Reach(["10.0.0.7", "fd00::7"], ["203.0.113.5", "2001:db8::5", "203.0.113.6"])
+    assert reach.told("10.0.0.7") == ["203.0.113.5", "203.0.113.6"]
+    assert reach.told("fd00::7") == ["2001:db8::5"]
+
+
+def test_a_public_address_of_this_machine_is_told_of_itself_alone() -> None:
+    reach = machine.Reach(["203.0.113.5", "10.0.0.7"], ["203.0.113.5"])
+    assert reach.told("203.0.113.5") == ["203.0.113.5"]
+    assert reach.told("10.0.0.7") == []
+
+
+def test_public_addresses_that_reach_nothing_are_refused() -> None:
+    with pytest.raises(ValueError, match="None of the public addresses"):
+        machine.Reach(["127.0.0.1"], ["2001:db8::5"])

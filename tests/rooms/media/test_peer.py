@@ -1,9 +1,10 @@
 """A speaker at the far end of a real connection: aiortc on both sides, and what the house makes of it."""
 
 import asyncio
+import functools
 import threading
 import time
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 
@@ -51,21 +52,25 @@ class Stage:
 
 
 @asynccontextmanager
-async def on_stage(track: MediaStreamTrack, *, muted: bool = False) -> AsyncIterator[Stage]:
+async def on_stage(
+    track: MediaStreamTrack, *, muted: bool = False, public: Sequence[str] = ()
+) -> AsyncIterator[Stage]:
+    """Bring `track` in. Before `public` addresses stands a router that hands their ports on to loopback's."""
     client = wire.new_connection()
-    wire.bind(client.addTransceiver(track, direction="sendonly"), machine.near_addresses())
+    wire.bind(client.addTransceiver(track, direction="sendonly"), machine.near())
     ended: list[Reason] = []
     speaker = Speaker(
         seat="ada",
         epoch=1,
-        addresses=machine.near_addresses(),
+        reach=machine.Reach([machine.LOOPBACK], public) if public else machine.near(),
         at=time.time(),
         ended=lambda _, reason: ended.append(reason),
         muted=muted,
     )
     stage = Stage(speaker, client, await speaker.answer(await offer_of(client)), ended=ended)
     speaker.on_packet = lambda packet, _: stage.packets.append(packet)
-    await client.setRemoteDescription(RTCSessionDescription(sdp=stage.answer, type="answer"))
+    way = functools.reduce(lambda sdp, one: sdp.replace(one, machine.LOOPBACK), public, stage.answer)
+    await client.setRemoteDescription(RTCSessionDescription(sdp=way, type="answer"))
     ticking = asyncio.create_task(clock.run(stage.tick))
     try:
         await whip_client.up(client)
@@ -112,6 +117,14 @@ async def test_a_tone_is_heard_soon_and_whole() -> None:
     assert figures.delay_ms < 120
     assert figures.received >= 90
     assert (figures.lost, figures.duplicated) == (0, 0)
+
+
+async def test_behind_a_router_a_speaker_is_told_its_address_and_nothing_of_ours() -> None:
+    async with on_stage(Tone(440.0), public=["203.0.113.5"]) as stage:
+        await until(lambda: stage.speaker.meter.speaking)
+    candidates = [line.split()[4] for line in stage.answer.splitlines() if line.startswith("a=candidate:")]
+    assert candidates == ["203.0.113.5"]
+    assert machine.LOOPBACK not in stage.answer
 
 
 async def test_no_thread_and_no_queue_is_behind_it() -> None:

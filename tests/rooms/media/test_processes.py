@@ -118,6 +118,31 @@ async def test_an_edge_that_is_replaced_asks_its_people_to_move_and_carries_them
     assert (refused["error"], code) == ("closing", 0)
 
 
+async def test_a_home_that_is_replaced_is_heard_until_its_speakers_have_moved(own_redis: str) -> None:
+    async with pair(own_redis) as (here, old, edge), process(own_redis, "mixer", "--name", "mixer-new"):
+        await here.until_living(register.MIXERS, 2)
+        await here.speak(old, "ada", Tone(440.0))
+        ben = await (await here.listen(edge, "ben")).begun()
+        await ben.hears(440.0)
+        await here.settle("mixer-new")
+        await asyncio.sleep(0.8)
+        await ben.hears(440.0, seconds=0.3)
+        await here.speak("mixer-new", "ada", Tone(620.0))
+        await ben.hears(620.0)
+
+
+async def test_a_new_home_does_not_wait_for_ever_for_somebody_to_speak(own_redis: str) -> None:
+    async with pair(own_redis) as (here, old, edge), process(own_redis, "mixer", "--name", "mixer-new"):
+        await here.until_living(register.MIXERS, 2)
+        await here.speak(old, "ada", Tone(440.0))
+        ben = await (await here.listen(edge, "ben")).begun()
+        await ben.hears(440.0)
+        await here.settle("mixer-new")
+        async with asyncio.timeout(4):
+            while ben.notes.heard(cut=False).last(0.6).dominant_hz is not None:  # noqa: ASYNC110 -- it tells nobody
+                await asyncio.sleep(0.1)
+
+
 async def test_a_seat_that_listens_at_another_edge_is_carried_by_one_edge_alone(own_redis: str) -> None:
     async with pair(own_redis) as (here, mixer, edge):
         await here.speak(mixer, "ada", Tone(440.0))
