@@ -27,6 +27,7 @@ class Crowd:
         self._papers = Papers()
         self._listeners: dict[int, Listener] = {}
         self._by_socket: dict[int, Listener] = {}
+        self._gone: list[Listener] = []
         self._others: dict[int, Callable[[], None]] = {}
         self._timers: list[tuple[float, int]] = []
         self._epoll = select.epoll()
@@ -52,13 +53,19 @@ class Crowd:
         self._next_join = time.time()
 
     def leave(self, count: int) -> None:
-        """Let those who came last leave."""
+        """Let those who came last leave.
+
+        They keep their ports until the next time, so that no goodbye to them reaches somebody new.
+        """
+        for listener in self._gone:
+            listener.close()
+        self._gone = []
         for number in sorted(self._listeners)[len(self._listeners) - count :]:
             listener = self._listeners.pop(number)
             self._door.leave(number)
             del self._by_socket[listener.sock.fileno()]
             self._epoll.unregister(listener.sock.fileno())
-            listener.close()
+            self._gone.append(listener)
 
     def mark(self) -> dict[str, object]:
         """Count from here on."""

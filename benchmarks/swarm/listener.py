@@ -191,7 +191,7 @@ class Listener:
     def _take_dtls(self, datagram: bytes, *, at: float) -> None:
         if self._handshake is not None:
             self._go_on(datagram, at=at)
-        elif datagram[0] == 21:  # an alert once we are connected: the far side closes
+        elif datagram[0] == 21 and self.stage in {Stage.CONNECTED, Stage.HEARING}:  # an alert: it closes
             self.fail("the far side hung up")
 
     def _go_on(self, datagram: bytes | None, *, at: float) -> None:
