@@ -91,7 +91,9 @@ class Feeding:
         return lease is None or lease.home != home or now - lease.asked_at >= RENEW_SECONDS
 
     async def _ask(self, room: str, home: str) -> None:
-        call = {"op": "feed", "room": room, "edge": self._edge, "at_name": self._address}
+        before = self._leases.get(room)
+        moved = before is not None and before.home != home
+        call = {"op": "feed", "room": room, "edge": self._edge, "at_name": self._address, "moved": moved}
         async with self._places:
             try:
                 told = await line.ask(self._redis, home, call)
@@ -101,14 +103,13 @@ class Feeding:
         if not told["ok"]:
             return
         via = str(told["via"])
-        before = self._leases.get(room)
         if via == feeds.REDIS:
             await self._far.subscribe(f"media:mix:{room}")
         elif before is not None and before.via == feeds.REDIS:
-            if before.home == home:
-                await self._far.unsubscribe(f"media:mix:{room}")
-            else:
+            if moved:
                 via = feeds.REDIS  # until we ask again: the old home is heard by it while people move
+            else:
+                await self._far.unsubscribe(f"media:mix:{room}")
         self._leases[room] = Lease(home=home, asked_at=asyncio.get_running_loop().time(), via=via)
 
     async def _leave(self, room: str) -> None:

@@ -132,14 +132,21 @@ class Facts(Call[House]):
 
 
 class Feed(Call[House]):
-    """An edge asks for the room's mix for the coming seconds, at the abstract Unix address `at_name`."""
+    """An edge asks for the room's mix for the coming seconds, at the abstract Unix address `at_name`.
+
+    `moved` tells that another home has fed it until now.
+    """
 
     op: Literal["feed"]
     edge: Name
     at_name: Name
+    moved: bool = False
 
     async def carry_out(self, process: House, *, at: float) -> Answer:
-        return {"via": process.room(self.room, at=at).feeds.renew(self.edge, self.at_name, at=at)}
+        room = process.room(self.room, at=at)
+        if self.moved:
+            room.succeed()
+        return {"via": room.feeds.renew(self.edge, self.at_name, at=at)}
 
 
 class Seal(Call[House]):

@@ -101,8 +101,8 @@ class Room:
         self._house = Mix(HOUSE_EFFORT, self._sound)
         self._loudest = Loudest()
         self._packet = Packet(0)
-        self._begun = False
-        self._begins_by = time.monotonic() + BEGIN_SECONDS
+        self._begun = False  # whether a packet has been sent
+        self._holds_until = 0.0  # seconds of the monotonic clock; 0 for not at all
         self._closed = False
 
     async def speak(self, *, seat: str, epoch: int, muted: bool, offer: str, at: float) -> Opened:
@@ -189,17 +189,24 @@ class Room:
         self._denied.clear()
         self.ring.drop()
 
+    def succeed(self) -> None:
+        """Send nothing until somebody is heard, 1.5 s at most.
+
+        Whoever sends last has the edges. The home that the room had before may still live, and those who have
+        not moved yet are heard there meanwhile.
+        """
+        if not self._begun and not self._holds_until:
+            self._holds_until = time.monotonic() + BEGIN_SECONDS
+
     def tick(self, number: int) -> None:
         """Mix the 20 ms that bear this number on the house's clock, and send the packet they complete.
 
-        The first packet takes the edges away from the home that the room had before, where those who have not
-        moved yet are still heard; so it waits for the first voice, but not for ever. A packet whose ticks are
-        not all there would be heard as a leap, so after a hole one begins anew.
+        A packet whose ticks are not all there would be heard as a leap, so after a hole one begins anew.
         """
         voices = self._voices()
-        self._begun = self._begun or self._is_heard() or time.monotonic() >= self._begins_by
-        if not self._begun or not len(self.feeds):
+        if not len(self.feeds) or self._holds_back():
             return
+        self._begun = True
         if self._packet.next != number:
             self._packet = Packet(number)
         self._packet.wholes.append(mixer.total(voices))
@@ -246,8 +253,10 @@ class Room:
     def _speakers(self) -> list[tuple[str, Speaker]]:
         return [(seat, place.speaking) for seat, place in self._places.items() if place.speaking is not None]
 
-    def _is_heard(self) -> bool:
-        return any(speaker.loudness > THRESHOLD_DBFS for speaker in self.speakers)
+    def _holds_back(self) -> bool:
+        if not self._begun and time.monotonic() < self._holds_until:
+            return all(speaker.loudness <= THRESHOLD_DBFS for speaker in self.speakers)
+        return False
 
     def _voices(self) -> dict[str, Samples]:
         speakers = dict(self._speakers())
