@@ -2,41 +2,45 @@
 // It follows the room's audio element, whose stream is another one after a reconnection.
 
 (() => {
-  const FRAME_MS = 20;
+  const LOOK_MS = 20;
+  const MOMENT = 1024; // samples, 21 ms
   const QUIET_DB = -60; // below this nobody would call it sound
   const LOWEST_HZ = 60;
   let context = null;
   let stream = null;
   let source = null;
+  let pause = 0; // milliseconds of silence until now
 
-  // Half a second of sound gives bins of 1.5 Hz; a moment of it tells when it ends.
-  const analyser = (fftSize) => new AnalyserNode(context, { fftSize, smoothingTimeConstant: 0 });
+  /** Begin to listen: half a second of sound gives bins of 1.5 Hz, and each moment of it is looked at. */
+  function begin() {
+    context = new AudioContext();
+    ear.spectrum = new AnalyserNode(context, { fftSize: 32768, smoothingTimeConstant: 0 });
+    // Called by the sound itself: a page that is not looked at may have its timers slowed to one a second.
+    ear.moments = context.createScriptProcessor(MOMENT, 1, 1);
+    ear.moments.onaudioprocess = ({ inputBuffer }) => hear(inputBuffer.getChannelData(0));
+    ear.moments.connect(context.destination);
+  }
+
+  function hear(samples) {
+    const level = 10 * Math.log10(samples.reduce((sum, one) => sum + one * one, 0) / samples.length);
+    pause = level > QUIET_DB ? 0 : pause + (1000 * samples.length) / context.sampleRate;
+    ear.longestPause = Math.max(ear.longestPause, pause);
+    if (!pause) ear.lastHeardAt = Date.now();
+  }
 
   function follow(element) {
     if (!element?.srcObject || element.srcObject === stream) return;
-    if (!context) {
-      context = new AudioContext();
-      ear.spectrum = analyser(32768);
-      ear.moment = analyser(2048);
-    }
+    if (!context) begin();
     source?.disconnect();
     stream = element.srcObject;
     source = context.createMediaStreamSource(stream);
     source.connect(ear.spectrum);
-    source.connect(ear.moment);
+    source.connect(ear.moments);
   }
 
   const ear = {
     lastHeardAt: 0, // milliseconds since 1970, as Date.now()
     longestPause: 0, // milliseconds without sound, since it was last set to 0
-
-    /** The level of this moment, in dB below full scale. */
-    level() {
-      if (!context) return -Infinity;
-      const samples = new Float32Array(ear.moment.fftSize);
-      ear.moment.getFloatTimeDomainData(samples);
-      return 10 * Math.log10(samples.reduce((sum, one) => sum + one * one, 0) / samples.length);
-    },
 
     /** The loudest frequency, its level, and the levels around other frequencies; null before there is sound. */
     heard(others) {
@@ -53,10 +57,5 @@
   };
 
   window.ear = ear;
-  setInterval(() => {
-    follow(document.querySelector("audio[data-sound]"));
-    const now = Date.now();
-    if (ear.level() > QUIET_DB) ear.lastHeardAt = now;
-    ear.longestPause = Math.max(ear.longestPause, now - ear.lastHeardAt);
-  }, FRAME_MS);
+  setInterval(() => follow(document.querySelector("audio[data-sound]")), LOOK_MS);
 })();
