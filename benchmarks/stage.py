@@ -5,8 +5,8 @@
 
 Each speaker is a real WebRTC client that reads sentences aloud without a pause and says in each packet how
 loud it is (RFC 6464), as browsers do. The mixer is the process that it is in the house, with one sender to
-feed. Every voice is more than anybody will ever hear at once: only the loudest are decoded, but each unmuted
-speaker has a mix of their own, without themselves, and an encoder for it.
+feed. Only the loudest are decoded, but each unmuted speaker has a mix without themselves, and an encoder for
+it.
 
 Prints one JSON object. `core` is the mixer's CPU, user and system, as a share of one core; the marginal
 figures are µs of it for each speaker and second.
@@ -18,7 +18,7 @@ import itertools
 import json
 from collections.abc import Iterator, Sequence
 from functools import cache
-from typing import Any, Final
+from typing import Final
 
 import numpy as np
 from aiortc import MediaStreamTrack
@@ -66,7 +66,15 @@ class Reading(MediaStreamTrack):
 
 def main() -> None:
     parser = argparse.ArgumentParser(description="What speakers cost their mixer.")
-    parser.add_argument("--speakers", type=int, nargs="+", default=SPEAKERS, help="how many, step by step")
+    parser.add_argument(
+        "--speakers",
+        type=int,
+        nargs="+",
+        default=SPEAKERS,
+        choices=range(1, MOST_SPEAKERS + 1),
+        metavar=f"1…{MOST_SPEAKERS}",
+        help="how many, step by step",
+    )
     parser.add_argument("--seconds", type=float, default=10.0, help="of measuring, for each step")
     given = parser.parse_args()
     _sentences()  # before anything is measured
@@ -120,8 +128,7 @@ async def _feed(door: Caller, name: str) -> None:
 
 async def _come(door: Caller, *, seat: int) -> Talker[Reading]:
     async def answer_to(offer: str) -> str:
-        told: dict[str, Any] = await asyncio.to_thread(door.ask, op="speak", seat=str(seat), offer=offer)
-        return str(told["answer"])
+        return str(door.ask(op="speak", seat=str(seat), offer=offer)["answer"])
 
     talker = Talker(Reading(seat % len(SENTENCES)))
     await talker.call(answer_to)

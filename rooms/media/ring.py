@@ -168,7 +168,9 @@ class _Track:
         self.trim(at)
 
     def trim(self, now: float) -> None:
-        while self.log and (self.first < now - SECONDS or len(self.log) > MOST_BYTES):
-            length = _PACKET.unpack_from(self.log)[2]
+        while self.log:
+            at, _, length = _PACKET.unpack_from(self.log)
+            if at >= now - SECONDS and len(self.log) <= MOST_BYTES:
+                return
             del self.log[: _PACKET.size + length]  # moves where it begins, and not what follows
             self.packets -= 1

@@ -9,6 +9,7 @@ from benchmarks.subject import ours
 from benchmarks.swarm import description, sieve
 from benchmarks.swarm.ear import Ear
 from benchmarks.swarm.handshake import Handshake, HandshakeFailed, Keys, Papers
+from benchmarks.swarm.listener import Listener, Stage
 from rooms.media import gate
 
 KEY = bytes(range(28))
@@ -84,6 +85,17 @@ def test_a_sequence_that_wraps_misses_nothing() -> None:
         ear.take(packet, at=0.0)
 
     assert (ear.tally.packets, ear.tally.missing, ear.tally.undecryptable) == (4, 0, 0)
+
+
+def test_a_goodbye_to_who_had_the_port_before_is_not_ours() -> None:
+    listener = Listener(1, host="127.0.0.1", sampled=False)
+    papers = Papers()
+    listener.offer(papers, setup="actpass", at=0.0)
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as edge:
+        edge.sendto(b"\x15\xfe\xfd" + bytes(40), listener.sock.getsockname())
+        listener.readable(papers, at=0.0)
+    listener.close()
+    assert listener.stage is Stage.OFFERED
 
 
 def shake_hands(client: Handshake, to_server: list[bytes], server: Handshake, to_client: list[bytes]) -> None:

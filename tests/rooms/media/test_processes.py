@@ -6,6 +6,8 @@ import contextlib
 import signal
 import sys
 import time
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 from pathlib import Path
 
 import httpx
@@ -18,7 +20,7 @@ from redis.exceptions import RedisError
 
 from rooms.media import opus, register, ring, wire
 from tests.rooms.media.ground import Tone, listening_offer
-from tests.rooms.media.processes import next_event, pair, process, web
+from tests.rooms.media.processes import Ear, Web, next_event, pair, process, web
 
 pytestmark = [pytest.mark.asyncio, pytest.mark.timeout(120)]
 
@@ -118,13 +120,20 @@ async def test_an_edge_that_is_replaced_asks_its_people_to_move_and_carries_them
     assert (refused["error"], code) == ("closing", 0)
 
 
-async def test_a_home_that_is_replaced_is_heard_until_its_speakers_have_moved(own_redis: str) -> None:
-    async with pair(own_redis) as (here, old, edge), process(own_redis, "mixer", "--name", "mixer-new"):
+@asynccontextmanager
+async def a_room_that_has_just_moved(redis_url: str) -> AsyncIterator[tuple[Web, Ear]]:
+    """Yield when the home is `mixer-new`, while Ada, whom Ben hears at 440 Hz, is still at the old one."""
+    async with pair(redis_url) as (here, old, edge), process(redis_url, "mixer", "--name", "mixer-new"):
         await here.until_living(register.MIXERS, 2)
         await here.speak(old, "ada", Tone(440.0))
         ben = await (await here.listen(edge, "ben")).begun()
         await ben.hears(440.0)
         await here.settle("mixer-new")
+        yield here, ben
+
+
+async def test_a_home_that_is_replaced_is_heard_until_its_speakers_have_moved(own_redis: str) -> None:
+    async with a_room_that_has_just_moved(own_redis) as (here, ben):
         await asyncio.sleep(0.8)
         await ben.hears(440.0, seconds=0.3)
         await here.speak("mixer-new", "ada", Tone(620.0))
@@ -132,15 +141,9 @@ async def test_a_home_that_is_replaced_is_heard_until_its_speakers_have_moved(ow
 
 
 async def test_a_new_home_does_not_wait_for_ever_for_somebody_to_speak(own_redis: str) -> None:
-    async with pair(own_redis) as (here, old, edge), process(own_redis, "mixer", "--name", "mixer-new"):
-        await here.until_living(register.MIXERS, 2)
-        await here.speak(old, "ada", Tone(440.0))
-        ben = await (await here.listen(edge, "ben")).begun()
-        await ben.hears(440.0)
-        await here.settle("mixer-new")
-        async with asyncio.timeout(4):
-            while ben.notes.heard(cut=False).last(0.6).dominant_hz is not None:  # noqa: ASYNC110 -- it tells nobody
-                await asyncio.sleep(0.1)
+    async with a_room_that_has_just_moved(own_redis) as (_, ben), asyncio.timeout(4):
+        while ben.notes.heard(cut=False).last(0.6).dominant_hz is not None:  # noqa: ASYNC110 -- it tells nobody
+            await asyncio.sleep(0.1)
 
 
 async def test_a_seat_that_listens_at_another_edge_is_carried_by_one_edge_alone(own_redis: str) -> None:
