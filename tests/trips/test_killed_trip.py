@@ -18,8 +18,6 @@ pytestmark = [pytest.mark.trip, pytest.mark.timeout(300)]
 
 BACK_WITHIN = 5.0
 PAUSES_FOR = 0.4  # where nobody dies, but is asked to leave; moving listeners before speakers costs 0.8
-    0.4  # where nobody dies, but is asked to leave; speakers who moved after their listeners cost 0.8
-)
 REPLACED_MS = 4_000  # a new one is up by then, so that there is always one left
 
 
