@@ -4,6 +4,8 @@
 SHELL := /bin/sh
 PYTHON ?= python3
 BIN := .venv/bin
+# Tests that listen to sound or drive browsers: they need both cores, so nothing runs beside them.
+ALONE := tests/rooms/media tests/trips tests/benchmarks
 
 .PHONY: help run demo test check lock bench bench-extras messages clean
 
@@ -18,7 +20,12 @@ demo: .venv/.installed .env ## Play the main job without a browser, line by line
 
 test: .venv/.installed ## Run every test (installs Chromium, Firefox and werift for them if missing)
 	@.ci/browsers
+ifdef ARGS
 	@$(BIN)/python -m pytest $(ARGS)
+else
+	@$(BIN)/python -m pytest --numprocesses 2 --dist loadfile $(addprefix --ignore=,$(ALONE))
+	@$(BIN)/python -m pytest $(ALONE)
+endif
 
 check: .venv/.installed ## Lint, types, import contracts, migrations in step, deployment checks
 	@$(BIN)/ruff check .

@@ -51,11 +51,16 @@ from ticketing.models import Event  # noqa: E402 -- the same
 
 
 def pytest_configure(config: pytest.Config) -> None:
-    VAR.chmod(0o755)
     running = ExitStack()
     running.callback(shutil.rmtree, VAR, ignore_errors=True)
-    running.enter_context(embedded.servers(VAR))
     config.add_cleanup(running.close)
+    if config.getoption("numprocesses") and not hasattr(config, "workerinput"):
+        # This process only hands tests out. Those who run them inherit its environment, and would read their
+        # settings before they come to the lines above.
+        del os.environ["DJANGO_SETTINGS_MODULE"]
+    else:
+        VAR.chmod(0o755)
+        running.enter_context(embedded.servers(VAR))
 
 
 @pytest.fixture(scope="session")
