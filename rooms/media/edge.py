@@ -11,7 +11,7 @@ from collections.abc import Sequence
 from pathlib import Path as FilePath
 from typing import Final
 
-from rooms.media import datagrams, listener_sdp, memory, pipe
+from rooms.media import datagrams, listener_sdp, memory, pipe, running
 from rooms.media.audience import Audience, Tell
 from rooms.media.counters import Counters
 from rooms.media.paths import Path, Paths
@@ -103,9 +103,7 @@ class Edge:
         if not self.died.is_set() and self._sender is not None:
             with contextlib.suppress(TimeoutError):
                 await asyncio.wait_for(self.settled(), GOODBYE_SECONDS)
-        for part in self._parts:
-            part.cancel()
-        await asyncio.gather(*self._parts, return_exceptions=True)
+        await running.end(*self._parts)
         self._hang_up()
         if self._sender is not None:
             try:

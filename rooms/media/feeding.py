@@ -70,7 +70,8 @@ class Feeding:
             except (RedisError, OSError) as problem:
                 log.warning("media_redis_away", problem=type(problem).__name__)
             with contextlib.suppress(TimeoutError):
-                await asyncio.wait_for(self._kick.wait(), LOOK_SECONDS)
+                async with asyncio.timeout(LOOK_SECONDS):
+                    await self._kick.wait()
 
     async def _look(self) -> None:
         rooms = self._rooms()

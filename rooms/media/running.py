@@ -3,6 +3,9 @@
 import asyncio
 import sys
 from collections.abc import Awaitable, Callable, Sequence
+from typing import Any, Final
+
+CANCEL_AGAIN_SECONDS: Final = 1.0
 
 
 async def run_until(
@@ -20,11 +23,23 @@ async def run_until(
         if asked in done:
             await finish()
     finally:
-        for task in (asked, *tasks):
-            task.cancel()
-        await asyncio.gather(asked, *tasks, return_exceptions=True)
+        await end(asked, *tasks)
     for task in done - {asked}:
         task.result()
+
+
+async def end(*tasks: asyncio.Future[Any]) -> None:
+    """Cancel `tasks` until all have ended; what they raise is theirs.
+
+    One cancellation may be lost. `asyncio.wait_for` of Python 3.11 returns as if nothing had been said when
+    it comes in the turn in which the wait ends (cpython issue 86296, gone in 3.12), and Redis' client writes
+    inside one where it has a timeout.
+    """
+    ended = asyncio.gather(*tasks, return_exceptions=True)
+    while not ended.done():
+        for task in tasks:
+            task.cancel()
+        await asyncio.wait([ended], timeout=CANCEL_AGAIN_SECONDS)
 
 
 async def true_within(check: Callable[[], bool], *, seconds: float) -> bool:

@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 import pytest
 from redis.asyncio import Redis
 
-from rooms.media import register
+from rooms.media import register, running
 from rooms.media.feed import Tick, pack, unpack
 from rooms.media.feeding import Feeding
 
@@ -49,9 +49,7 @@ async def feeding(
         try:
             yield made
         finally:
-            for task in tasks:
-                task.cancel()
-            await asyncio.gather(*tasks, return_exceptions=True)
+            await running.end(*tasks)
 
 
 async def until_asked(home: Home, *calls: tuple[str, str, str]) -> None:
