@@ -14,18 +14,18 @@ from typing import Final
 from rooms.media import datagrams, listener_sdp, memory, pipe, running
 from rooms.media.audience import Audience, Tell
 from rooms.media.counters import Counters
+from rooms.media.intake import Intake
 from rooms.media.paths import Path, Paths
 from rooms.media.stun import Address
 
 READY_SECONDS: Final = 15.0
 TOLD_SECONDS: Final = 2.0  # a sender that does not take a word for so long is ended
 GOODBYE_SECONDS: Final = 2.0
-MOST_AT_ONCE: Final = 64  # datagrams, before others in this process have their turn
+MOST_AT_ONCE: Final = 64  # words of the sender, before others in this process have their turn
 AGAIN_SECONDS: Final = 0.1
 LOST_SECONDS: Final = 1.0
 MOST_KEPT: Final = 1_000  # handshakes whose memory is not given back yet
 PIPE_BYTES: Final = 1 << 20
-_DATAGRAM_BYTES: Final = 2_048  # nothing a listener has to say is longer
 _HOME: Final = FilePath(__file__).resolve().parents[2]
 
 
@@ -67,6 +67,7 @@ class Edge:
         self.audience = self._new_audience()
         self._sender: asyncio.subprocess.Process | None = None
         self._pipe: socket.socket | None = None
+        self._intake: Intake | None = None
         self._ready = asyncio.Event()
         self._pongs: dict[int, asyncio.Event] = {}
         self._parts: list[asyncio.Task[None]] = []
@@ -93,7 +94,7 @@ class Edge:
         await self._until_ready()
         if self._nice:
             os.nice(self._nice)
-        loop.add_reader(self._socket, self._receive)
+        self._intake = Intake(self._socket, take=self._hear, is_calm=lambda: self._paths.is_calm)
         self._parts = [asyncio.create_task(part) for part in (self._repeat(), self._look())]
 
     async def close(self) -> None:
@@ -111,7 +112,8 @@ class Edge:
             except TimeoutError:
                 self._kill()
                 await self._sender.wait()
-        asyncio.get_running_loop().remove_reader(self._socket)
+        if self._intake is not None:
+            self._intake.close()
         self._socket.close()
 
     async def settled(self) -> None:
@@ -122,6 +124,11 @@ class Edge:
         if self._pipe is not None:
             await done.wait()
         self._pongs.pop(token, None)
+
+    def expect_somebody(self) -> None:
+        """Keep nobody waiting who is about to come."""
+        if self._intake is not None:
+            self._intake.hurry()
 
     def tell_sender(self, message: pipe.Message) -> None:
         """Have the sender do this before it sends anything more. One that does not listen is ended."""
@@ -166,17 +173,8 @@ class Edge:
             await self.close()
             raise NotStarted("The sender did not come up.")
 
-    def _receive(self) -> None:
-        """Read what listeners say, a few dozen datagrams at a time."""
-        now = time.monotonic()
-        for _ in range(MOST_AT_ONCE):
-            try:
-                datagram, address = self._socket.recvfrom(_DATAGRAM_BYTES)
-            except BlockingIOError:
-                return
-            except OSError:
-                continue  # an ICMP error about somebody else's packet
-            self._paths.take(datagram, address, now=now)
+    def _hear(self, datagram: bytes, address: Address) -> None:
+        self._paths.take(datagram, address, now=time.monotonic())
 
     def _write(self, datagram: bytes, address: Address) -> None:
         try:
@@ -265,6 +263,9 @@ class _Owner:
 
     def __init__(self, edge: Edge) -> None:
         self._edge = edge
+
+    def expecting(self) -> None:
+        self._edge.expect_somebody()
 
     def connected(self, path: Path) -> None:
         self._edge.audience.connected(path)

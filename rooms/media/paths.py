@@ -74,6 +74,9 @@ class Path:
 class Owner(Protocol):
     """Who is told what becomes of a path."""
 
+    def expecting(self) -> None:
+        """Say that somebody may come from now on."""
+
     def connected(self, path: Path) -> None:
         """Say that keys are agreed: packets may be sent to `path.address`."""
 
@@ -100,8 +103,14 @@ class Paths:
         self._by_address: dict[Address, Path] = {}
         self._shaking: dict[Path, float] = {}  # handshakes, and when to say their last flight again
         self._lingering: deque[tuple[float, Path]] = deque()
+        self._coming: set[Path] = set()  # who have no keys yet
         self._last = 0
         self.ended = 0  # handshakes that are over, so that their memory is free
+
+    @property
+    def is_calm(self) -> bool:
+        """Whether everybody has come who was expected."""
+        return not self._coming
 
     @property
     def are_shaking(self) -> bool:
@@ -113,6 +122,8 @@ class Paths:
         self._last += 1
         path = Path(self._last, offer, ssrc=ssrc, now=now)
         self._by_id[path.id] = self._by_name[path.name] = path
+        self._coming.add(path)
+        self._owner.expecting()
         return path
 
     def get(self, number: int) -> Path | None:
@@ -122,6 +133,7 @@ class Paths:
     def close(self, path: Path) -> bytes:
         """Forget `path`, and return the DTLS record that says goodbye on it, if there can be one."""
         del self._by_id[path.id], self._by_name[path.name]
+        self._coming.discard(path)
         for address in path.known:
             self._forget_address(path, address)
         self._end_handshake(path)
@@ -239,6 +251,7 @@ class Paths:
         self._flush(handshake, address)
         if keys is not None:
             del self._shaking[path]
+            self._coming.discard(path)
             path.keys = keys
             path.heard_at = now
             self._lingering.append((now + LINGER_SECONDS, path))

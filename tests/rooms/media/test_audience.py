@@ -36,6 +36,9 @@ class Wire:
 class Owner:
     audience: Audience | None = None
 
+    def expecting(self) -> None:
+        return
+
     def connected(self, path: Path) -> None:
         raise NotImplementedError
 

@@ -13,7 +13,7 @@ import numpy as np
 import pytest
 
 from rooms.media import edge as edge_module
-from rooms.media import wire
+from rooms.media import intake, wire
 from rooms.media.edge import Edge
 from rooms.media.opus import Decoder
 from rooms.media.refusals import Closing, Denied, Full, Standing
@@ -50,6 +50,16 @@ async def test_a_listener_hears_the_house() -> None:
         assert_flows(client)
         assert here.told("took_over") == [("anna",)]
     assert here.told("session_ended") == [("anna", "closed")]
+
+
+async def test_who_comes_while_the_edge_rests_from_reading_does_not_wait(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(intake, "PAUSE_SECONDS", 60.0)
+    async with ground() as here:
+        here.mix()
+        for seat in ("anna", "bert", "cora"):
+            await (await here.listen(seat)).hears(3)
 
 
 @pytest.mark.parametrize("bind", ["127.0.0.1", None])

@@ -23,6 +23,7 @@ class Door:
     """Paths, and all that became of them."""
 
     written: list[tuple[bytes, Address]] = field(default_factory=list)
+    expected: int = 0
     became: list[tuple[str, int]] = field(default_factory=list)
     counters: Counters = field(default_factory=Counters)
 
@@ -46,6 +47,9 @@ class Door:
         )
         self.paths.take(request, address, now=now)
         return request
+
+    def expecting(self) -> None:
+        self.expected += 1
 
     def connected(self, path: Path) -> None:
         self.became.append(("connected", path.id))
@@ -209,3 +213,12 @@ def test_reports_are_read_now_and_then_and_forged_ones_rarely(
 
 
 DOOR, BUSY = Door(), Door()
+
+
+def test_it_is_not_calm_until_who_was_expected_is_given_up(door: Door) -> None:
+    assert door.paths.is_calm
+    path = door.open(connected=False)
+    assert (door.expected, door.paths.is_calm) == (1, False)
+    door.paths.look_for_lost(now=paths.CONNECT_SECONDS + 0.1)
+    assert door.became == [("lost", path.id)]
+    assert door.paths.is_calm
