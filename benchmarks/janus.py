@@ -97,7 +97,11 @@ class Janus:
         """Return whether it came up: its Unix transport sometimes loses a race against its start."""
         with self._log.open("wb") as log:
             self._process = subprocess.Popen(  # noqa: S603 -- as installed
-                self._command, stdin=subprocess.DEVNULL, stdout=log, stderr=subprocess.STDOUT
+                self._command,
+                stdin=subprocess.DEVNULL,
+                stdout=log,
+                stderr=subprocess.STDOUT,
+                cwd=self._log.parent,  # its core goes with that folder, should it dump one at its end
             )
         until = time.monotonic() + _SECONDS_TO_START
         while time.monotonic() < until and self._process.poll() is None:
