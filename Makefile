@@ -6,6 +6,7 @@ PYTHON ?= python3
 BIN := .venv/bin
 # Tests that listen to sound or drive browsers: they need both cores, so nothing runs beside them.
 ALONE := tests/rooms/media tests/trips tests/benchmarks
+APPS := accounts clubs core payments rooms stagedoor ticketing
 
 .PHONY: help run demo test check lock bench bench-extras messages clean
 
@@ -23,8 +24,10 @@ test: .venv/.installed ## Run every test (installs Chromium, Firefox and werift 
 ifdef ARGS
 	@$(BIN)/python -m pytest $(ARGS)
 else
-	@$(BIN)/python -m pytest --numprocesses 2 --dist loadfile $(addprefix --ignore=,$(ALONE))
+	@$(BIN)/python -m pytest --numprocesses 2 --dist loadfile --cov --cov-report= $(addprefix --ignore=,$(ALONE))
 	@$(BIN)/python -m pytest $(ALONE)
+	@echo "Lines and branches that the tests without sound and browsers came by:"
+	@for app in $(APPS); do printf "  %-11s%s %%\n" $$app "$$($(BIN)/coverage report --format=total --include="$$app/*")"; done
 endif
 
 check: .venv/.installed ## Lint, types, import contracts, migrations in step, deployment checks
@@ -47,7 +50,7 @@ bench-extras: .venv/.installed ## Install what `python -m benchmarks.loss` needs
 	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes --no-deps -r requirements-bench.txt
 
 clean: ## Forget the virtual environment and all local data
-	rm -rf .venv var staticfiles .mypy_cache .ruff_cache .pytest_cache .hypothesis tests/rooms/media/werift/node_modules
+	rm -rf .venv var .coverage staticfiles .mypy_cache .ruff_cache .pytest_cache .hypothesis tests/rooms/media/werift/node_modules
 
 .env:
 	@cp .env.example .env
