@@ -9,6 +9,8 @@ from typing import Any
 from allauth.account.adapter import DefaultAccountAdapter
 from allauth.mfa.adapter import DefaultMFAAdapter
 from allauth.mfa.models import Authenticator
+from allauth.usersessions.adapter import DefaultUserSessionsAdapter
+from allauth.usersessions.models import UserSession
 from cryptography.fernet import Fernet, MultiFernet
 from cryptography.hazmat.primitives.hashes import SHA256
 from cryptography.hazmat.primitives.kdf.hkdf import HKDF
@@ -20,7 +22,7 @@ from django.urls import reverse
 from django.utils.timezone import now
 from django.utils.translation import gettext as _
 
-from accounts import links, mail, signup
+from accounts import links, mail, signup, standing
 
 NAME = "Stagedoor"
 LINK = re.compile(r"^(?P<label>[^:\n]+): (?P<url>https?://\S+)$")
@@ -91,6 +93,14 @@ class MFAAdapter(DefaultMFAAdapter):  # type: ignore[misc]  # the same
 
     def decrypt(self, encrypted_text: str) -> str:
         return _box().decrypt(encrypted_text.encode()).decode()
+
+
+class SessionsAdapter(DefaultUserSessionsAdapter):  # type: ignore[misc]  # the same
+    def end_sessions(self, sessions: list[UserSession]) -> None:
+        """End them, and with them what was let in by them: a room that one of them hears, say."""
+        super().end_sessions(sessions)
+        for person in {session.user_id for session in sessions}:
+            standing.changed(person=person, at=now())
 
 
 def _paragraph(text: str, *, code: str | None) -> Paragraph:

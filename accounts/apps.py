@@ -6,5 +6,8 @@ class AccountsConfig(AppConfig):
     name = "accounts"
 
     def ready(self) -> None:
-        """Find what every app holds about a person, as Django finds admin.py."""
+        """Find what every app holds about a person, as Django finds admin.py, and watch their standing."""
         autodiscover_modules("personal_data")
+        from accounts import standing  # noqa: PLC0415 -- app-ready: needs the models
+
+        standing.watch()

@@ -48,6 +48,8 @@ class User(AbstractBaseUser, PermissionsMixin):
     is_active = models.BooleanField(default=True)
     date_joined = models.DateTimeField(default=now)
     closed_at = models.DateTimeField(null=True, blank=True)
+    # How often accounts.standing changed. A trigger raises it, and never lets it fall.
+    standing = models.PositiveIntegerField(default=0, editable=False)
 
     objects: ClassVar[UserManager] = UserManager()
 
