@@ -5,7 +5,7 @@ from django.utils.translation import gettext_lazy as _
 
 from accounts import timezones
 from clubs.models import Club, Officer, Plan
-from payments.money import DIGITS, SMALLEST_CHARGE, Money, NotAnAmount
+from payments.money import DIGITS, SALE_CURRENCIES, SMALLEST_CHARGE, Money, NotAnAmount
 
 HIGHEST_PRICE = 1_000  # a month, in major units: beyond it somebody mistook cents for euros
 
@@ -40,7 +40,7 @@ class ClubForm(forms.ModelForm[Club]):
 class FoundingForm(ClubForm):
     currency = forms.ChoiceField(
         label=_("Currency"),
-        choices=[(code, code) for code in DIGITS],
+        choices=[(code, code) for code in SALE_CURRENCIES],
         help_text=_("Tickets are sold and money is kept in it. It stays for good."),
     )
     field_order = ["name", "tagline", "description", "timezone", "currency"]

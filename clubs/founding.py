@@ -10,7 +10,7 @@ from accounts import audit, timezones
 from accounts.models import User
 from clubs.models import Club, Officer
 from payments.models import Payee
-from payments.money import DIGITS
+from payments.money import SALE_CURRENCIES
 
 # Pages that live beside the clubs' own: /clubs/new/ is no club.
 RESERVED_SLUGS = frozenset({"mine", "new", "invitations"})
@@ -39,7 +39,7 @@ def found(
 
     The currency stays for good, since the club's books are kept in it.
     """
-    assert currency in DIGITS, "the form offers known currencies only"  # noqa: S101 -- only a bug could break it
+    assert currency in SALE_CURRENCIES, "the form offers known currencies only"  # noqa: S101 -- only a bug could break it
     assert timezone in timezones.known(), "the form offers known zones only"  # noqa: S101 -- the same
     if Officer.objects.filter(user=by, role=Officer.Role.OWNER).count() >= MOST_OWNED:
         raise TooManyClubs

@@ -11,7 +11,7 @@ from typing import Any, TypeVar, cast
 
 import structlog
 from celery.exceptions import SoftTimeLimitExceeded
-from django.db import models
+from django.db import models, transaction
 from django.db.models import F, Q, QuerySet
 
 log = structlog.get_logger(__name__)
@@ -71,21 +71,34 @@ def work(
 
     The model is a Retried one. A row is claimed before, so that of many workers one does it. What `do` raises
     is kept on the row, which is due again after a pause; after the last try `given_up_at` is set and
-    `give_up` is called.
+    `give_up` is called, in one transaction.
     """
     due = waiting.filter(Q(next_attempt_at=None) | Q(next_attempt_at__lte=at), given_up_at=None)
-    succeeded = 0
-    for row in list(due.order_by(F("next_attempt_at").asc(nulls_first=True), "pk")[:at_once]):
-        if not claim(row, at=at, patience=patience):
-            continue
-        try:
-            do(row)
-            succeeded += 1
-        except SoftTimeLimitExceeded:
-            raise
-        except Exception as error:  # noqa: BLE001 -- one odd row never stops a sweep; it is kept and logged
-            postpone(row, error, at=at, patience=patience, give_up=give_up)
-    return succeeded
+    rows = list(due.order_by(F("next_attempt_at").asc(nulls_first=True), "pk")[:at_once])
+    return sum(work_on(row, do, at=at, patience=patience, give_up=give_up) for row in rows)
+
+
+def work_on(
+    row: Row,
+    do: Callable[[Row], object],
+    *,
+    at: datetime,
+    patience: Patience = PATIENT,
+    give_up: Callable[[Row, Exception], object] | None = None,
+) -> bool:
+    """Do `do` for one row, if it is due and nobody else has it: what a nudge brings. True if it succeeded."""
+    known = cast("Any", row)
+    is_due = known.next_attempt_at is None or known.next_attempt_at <= at
+    if not is_due or not claim(row, at=at, patience=patience):
+        return False
+    try:
+        do(row)
+    except SoftTimeLimitExceeded:
+        raise
+    except Exception as error:  # noqa: BLE001 -- one odd row never stops a sweep; it is kept and logged
+        postpone(row, error, at=at, patience=patience, give_up=give_up)
+        return False
+    return True
 
 
 def claim(row: Row, *, at: datetime, patience: Patience = PATIENT) -> bool:
@@ -116,11 +129,25 @@ def postpone(
     if known.attempts < patience.most:
         log.warning("will_try_again", row=name, pk=str(row.pk), attempts=known.attempts, exc_info=error)
         return
-    if _rows(row).filter(given_up_at=None).update(given_up_at=at):
-        known.given_up_at = at
-        log.error("given_up", row=name, pk=str(row.pk), attempts=known.attempts, exc_info=error)
-        if give_up is not None:
-            give_up(row, error)
+    log.error("given_up", row=name, pk=str(row.pk), attempts=known.attempts, exc_info=error)
+    try:
+        with transaction.atomic():  # given up exactly if it was told
+            if _rows(row).filter(given_up_at=None).update(given_up_at=at):
+                known.given_up_at = at
+                if give_up is not None:
+                    give_up(row, error)
+    except SoftTimeLimitExceeded:
+        raise
+    except Exception as trouble:
+        known.given_up_at = None
+        log.exception("given_up_untold", row=name, pk=str(row.pk))
+
+
+def rest(row: Row, *, until: datetime | None) -> None:
+    """Put a row away that was answered: what went wrong is over, and its next turn comes at `until`."""
+    known = cast("Any", row)
+    _rows(row).update(attempts=0, next_attempt_at=until, last_error="", given_up_at=None)
+    known.attempts, known.next_attempt_at, known.last_error, known.given_up_at = 0, until, "", None
 
 
 def try_again(row: Row, *, at: datetime) -> None:

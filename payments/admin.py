@@ -8,8 +8,10 @@ from django.http import HttpRequest
 
 from payments.models import (
     Approval,
+    Case,
     Charge,
     Dispute,
+    FeeQuestion,
     LedgerAccount,
     Payee,
     Payout,
@@ -50,6 +52,20 @@ class ChargeAdmin(ReadOnlyAdmin):
     list_filter = ("status", "currency")
     list_select_related = ("payee",)
     search_fields = ("reference", "payment_intent_id", "stripe_charge_id", "checkout_id")
+
+
+@admin.register(FeeQuestion)
+class FeeQuestionAdmin(ReadOnlyAdmin):
+    list_display = ("charge", "answered_at", "attempts", "next_attempt_at", "last_error", "given_up_at")
+    list_select_related = ("charge",)
+
+
+@admin.register(Case)
+class CaseAdmin(ReadOnlyAdmin):
+    list_display = ("opened_at", "kind", "cause", "what", "settled_at", "settled_by")
+    list_filter = ("kind",)
+    list_select_related = ("settled_by",)
+    search_fields = ("cause", "stripe_id", "subject_id")
 
 
 @admin.register(Refund)
@@ -106,6 +122,15 @@ class TransferAdmin(ReadOnlyAdmin):
 
 @admin.register(StripeEvent)
 class StripeEventAdmin(ReadOnlyAdmin):
-    list_display = ("stripe_id", "kind", "status", "received_at", "attempts", "next_attempt_at", "last_error")
+    list_display = (
+        "stripe_id",
+        "kind",
+        "status",
+        "received_at",
+        "attempts",
+        "next_attempt_at",
+        "reason",
+        "last_error",
+    )
     list_filter = ("status", "kind")
     search_fields = ("stripe_id",)

@@ -123,8 +123,10 @@ PROMISES = {
         LEFT JOIN (
             SELECT currency, SUM(minor) AS minor FROM (
                 SELECT currency, fee AS minor FROM remainders
-                UNION ALL SELECT currency, -stripe_fee_minor FROM payments_charge WHERE status = 'paid'
-                UNION ALL SELECT currency, -stripe_fee_minor FROM payments_dispute
+                UNION ALL SELECT COALESCE(NULLIF(stripe_fee_currency, ''), currency), -stripe_fee_minor
+                    FROM payments_charge WHERE status = 'paid'
+                UNION ALL SELECT COALESCE(NULLIF(stripe_fee_currency, ''), currency), -stripe_fee_minor
+                    FROM payments_dispute
             ) AS every GROUP BY currency
         ) e ON e.currency = b.currency
         WHERE b.kind = 'fees' AND b.minor <> COALESCE(e.minor, 0)

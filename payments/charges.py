@@ -5,14 +5,17 @@ which one of them wins. Functions that ask Stripe say so, and must not run in a 
 """
 
 from datetime import datetime, timedelta
+from functools import partial
 
 import structlog
 from django.conf import settings
 from django.db import transaction
+from django.utils.translation import gettext as _
 
 from accounts.models import User
-from payments import ledger, pots, stripe_gateway
-from payments.models import Charge, LedgerAccount, Payee, Subscription
+from core import retries
+from payments import cases, ledger, pots, stripe_gateway
+from payments.models import Case, Charge, FeeQuestion, LedgerAccount, Payee, Subscription
 from payments.money import Money
 from payments.states import WrongState, move
 from payments.stripe_records import CheckoutState, Paid, Payment, Purchase
@@ -22,6 +25,14 @@ Kind = LedgerAccount.Kind
 # Stripe keeps a page open for 30 minutes at least and 24 hours at most; some room, because clocks differ.
 SHORTEST_CHECKOUT = timedelta(minutes=31)
 FEES_AT_ONCE = 100
+# Stripe books most fees at once, and some when the money settles, days later.
+FEES_TAKE = retries.Patience(
+    pauses=(timedelta(minutes=1), timedelta(minutes=5), timedelta(minutes=30), timedelta(hours=6)), most=30
+)
+
+
+class NotBookedYet(Exception):
+    """Stripe has not said yet what it kept of a payment."""
 
 
 class AlreadyPaid(Exception):
@@ -113,13 +124,17 @@ def settle(*, charge: Charge, payment_intent: str, at: datetime) -> bool:
         move(charge, Charge.Status.PAID, paid_at=at, payment_intent_id=payment_intent)
     except WrongState:
         return False
-    charge.refresh_from_db(fields=["stripe_charge_id", "stripe_fee_minor", "payee"])
+    charge.refresh_from_db(fields=["stripe_charge_id", "stripe_fee_minor", "stripe_fee_currency", "payee"])
     buyers = ledger.account(kind=Kind.BUYERS, currency=charge.currency)
     fees = ledger.account(kind=Kind.FEES, currency=charge.currency)
     pot, cause = pots.of_charge(charge), charge.cause
     ledger.post(source=buyers, target=pot, amount=charge.amount, reason="sale", reference=cause, at=at)
     ledger.post(source=pot, target=fees, amount=charge.fee, reason="fee", reference=cause, at=at)
     _post_stripes_fee(charge, at=at)
+    if charge.stripe_fee_minor is None:
+        FeeQuestion.objects.get_or_create(
+            charge=charge, defaults={"next_attempt_at": at + FEES_TAKE.pauses[0]}
+        )
     if charge.payee.below_zero_since:
         pots.notice_debt(pots.lock(charge.payee_id), at=at)
     return True
@@ -135,7 +150,7 @@ def drop(*, charge: Charge, at: datetime) -> bool:
     return True
 
 
-def cancel_checkout(*, charge: Charge) -> CheckoutState:
+def cancel_checkout(*, charge: Charge, at: datetime) -> CheckoutState:
     """Make sure that nobody can pay this charge any more. Asks Stripe.
 
     Return it EXPIRED, or PAID if somebody was quicker. Raise StripeUnavailable: then it may still be paid.
@@ -143,15 +158,15 @@ def cancel_checkout(*, charge: Charge) -> CheckoutState:
     checkout_id = _page_of(charge)
     if checkout_id is None:
         return CheckoutState(id="", state=Paid.EXPIRED, reference=charge.reference)
-    return _learn_from(charge, stripe_gateway.expire_checkout(checkout_id))
+    return _learn_from(charge, stripe_gateway.expire_checkout(checkout_id), at=at)
 
 
-def look_up(*, charge: Charge) -> CheckoutState:
+def look_up(*, charge: Charge, at: datetime) -> CheckoutState:
     """Return how the charge's page stands at Stripe; OPEN if it was not begun yet. Asks Stripe."""
     charge.refresh_from_db(fields=["checkout_id"])
     if not charge.checkout_id:
         return CheckoutState(id="", state=Paid.OPEN, reference=charge.reference)
-    return _learn_from(charge, stripe_gateway.read_checkout(charge.checkout_id))
+    return _learn_from(charge, stripe_gateway.read_checkout(charge.checkout_id), at=at)
 
 
 def _page_of(charge: Charge) -> str | None:
@@ -165,14 +180,14 @@ def _page_of(charge: Charge) -> str | None:
         return None  # Stripe never made it, and now it is too late to
 
 
-def _learn_from(charge: Charge, checkout: CheckoutState) -> CheckoutState:
+def _learn_from(charge: Charge, checkout: CheckoutState, *, at: datetime) -> CheckoutState:
     if checkout.state is Paid.PAID:
-        learn_payment(charge=charge, payment=stripe_gateway.read_payment(checkout.payment_intent))
+        learn_payment(charge=charge, payment=stripe_gateway.read_payment(checkout.payment_intent), at=at)
     return checkout
 
 
 @transaction.atomic
-def learn_payment(*, charge: Charge, payment: Payment | None) -> None:
+def learn_payment(*, charge: Charge, payment: Payment | None, at: datetime) -> None:
     """Keep what Stripe knows of a charge's payment, and post its fee if that is paid. One transaction."""
     if payment is None:
         return
@@ -181,35 +196,58 @@ def learn_payment(*, charge: Charge, payment: Payment | None) -> None:
         log.error("paid_amount_differs", charge=str(row.pk), paid=str(payment.amount), asked=str(row.amount))
     row.stripe_charge_id = payment.charge
     if payment.stripe_fee is not None:
-        row.stripe_fee_minor = payment.stripe_fee.minor
-    row.save(update_fields=["stripe_charge_id", "stripe_fee_minor"])
+        row.stripe_fee_minor, row.stripe_fee_currency = payment.stripe_fee.minor, payment.stripe_fee.currency
+        FeeQuestion.objects.filter(charge=row, answered_at=None).update(answered_at=at)
+        cases.it_worked(cause=f"{row.cause}-fee", note=_("Stripe said it after all."), at=at)
+    row.save(update_fields=["stripe_charge_id", "stripe_fee_minor", "stripe_fee_currency"])
     if row.paid_at is not None:
         _post_stripes_fee(row, at=row.paid_at)
 
 
 def _post_stripes_fee(charge: Charge, *, at: datetime) -> None:
     # The platform bears it: it comes out of the fee, or out of the platform's own where that is too small.
+    kept = charge.stripe_fee
+    if kept is None:
+        return
     ledger.post(
-        source=ledger.account(kind=Kind.FEES, currency=charge.currency),
-        target=ledger.account(kind=Kind.STRIPE_FEES, currency=charge.currency),
-        amount=Money(charge.stripe_fee_minor or 0, charge.currency),
+        source=ledger.account(kind=Kind.FEES, currency=kept.currency),
+        target=ledger.account(kind=Kind.STRIPE_FEES, currency=kept.currency),
+        amount=kept,
         reason="stripe-fee",
         reference=charge.cause,
         at=at,
     )
 
 
-def learn_missing_fees() -> int:
+def learn_missing_fees(*, at: datetime) -> int:
     """Ask what Stripe kept of paid charges where it was not known yet; return of how many it is known now."""
-    unknown = Charge.objects.filter(status=Charge.Status.PAID, stripe_fee_minor=None)
-    learnt = 0
-    # Newest first, so that one which Stripe does not know never stands in the way of the others.
-    for charge in list(unknown.exclude(payment_intent_id=None).order_by("-paid_at")[:FEES_AT_ONCE]):
-        try:
-            payment = stripe_gateway.read_payment(charge.payment_intent_id or "")
-        except stripe_gateway.StripeRefused as no:
-            log.warning("payment_unknown_to_stripe", charge=str(charge.pk), words=str(no))
-            continue
-        learn_payment(charge=charge, payment=payment)
-        learnt += payment is not None and payment.stripe_fee is not None
-    return learnt
+    return retries.work(
+        FeeQuestion.objects.filter(answered_at=None).select_related("charge"),
+        partial(_ask_for_the_fee, at=at),
+        at=at,
+        patience=FEES_TAKE,
+        at_once=FEES_AT_ONCE,
+        give_up=partial(_fee_stays_unknown, at=at),
+    )
+
+
+def _ask_for_the_fee(question: FeeQuestion, *, at: datetime) -> None:
+    payment = stripe_gateway.read_payment(question.charge.payment_intent_id or "")
+    if payment is None or payment.stripe_fee is None:
+        raise NotBookedYet("Stripe has not booked its fee yet.")
+    learn_payment(charge=question.charge, payment=payment, at=at)
+
+
+def _fee_stays_unknown(question: FeeQuestion, error: Exception, *, at: datetime) -> None:
+    cases.report(
+        kind=Case.Kind.FEE,
+        cause=f"{question.charge.cause}-fee",
+        what=_(
+            "Stripe never said what it kept of a charge of %(amount)s. The books count no fee for it. "
+            "The last answer: %(error)s"
+        )
+        % {"amount": question.charge.amount, "error": str(error)[:300]},
+        subject=question,
+        stripe_id=question.charge.payment_intent_id or "",
+        at=at,
+    )

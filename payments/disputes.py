@@ -49,17 +49,17 @@ def _withdraw(dispute: Dispute, charge: Charge, stripe_fee: Money, *, at: dateti
     left = charge.remainder()
     fee = left.fee.prorate(part=dispute.amount, whole=max(left.amount, dispute.amount))
     dispute.is_withdrawn, dispute.withdrawn_at = True, at
-    dispute.fee_minor, dispute.stripe_fee_minor = fee.minor, stripe_fee.minor
+    dispute.fee_minor = fee.minor
+    dispute.stripe_fee_minor, dispute.stripe_fee_currency = stripe_fee.minor, stripe_fee.currency
     fees = ledger.account(kind=Kind.FEES, currency=charge.currency)
     buyers = ledger.account(kind=Kind.BUYERS, currency=charge.currency)
-    stripe_fees = ledger.account(kind=Kind.STRIPE_FEES, currency=charge.currency)
     payee, pot, cause = pots.lock(charge.payee_id), pots.of_charge(charge), dispute.cause
     ledger.post(source=fees, target=pot, amount=fee, reason="dispute-fee", reference=cause, at=at)
     ledger.post(source=pot, target=buyers, amount=dispute.amount, reason="dispute", reference=cause, at=at)
     # The platform bears what Stripe takes for it, and Stripe keeps that even if we win.
     ledger.post(
-        source=fees,
-        target=stripe_fees,
+        source=ledger.account(kind=Kind.FEES, currency=stripe_fee.currency),
+        target=ledger.account(kind=Kind.STRIPE_FEES, currency=stripe_fee.currency),
         amount=stripe_fee,
         reason="dispute-stripe-fee",
         reference=cause,

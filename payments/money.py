@@ -8,8 +8,25 @@ from dataclasses import dataclass
 from decimal import Decimal, InvalidOperation
 from typing import Self
 
-# Digits after the point, of the currencies that clubs may sell in. ISO 4217, as Stripe counts them.
-DIGITS = {"EUR": 2, "USD": 2, "GBP": 2, "CHF": 2, "SEK": 2, "NOK": 2, "DKK": 2, "PLN": 2, "JPY": 0}
+# What Stripe may settle in: any currency of ISO 4217, by the digits after the point that Stripe counts.
+# https://docs.stripe.com/currencies; it counts ISK and UGX with two, whatever ISO says.
+_WITHOUT_DIGITS = "BIF CLP DJF GNF JPY KMF KRW MGA PYG RWF VND VUV XAF XOF XPF"
+_WITH_THREE = "BHD IQD JOD KWD LYD OMR TND"
+_WITH_TWO = """
+    AED AFN ALL AMD ANG AOA ARS AUD AWG AZN BAM BBD BDT BGN BMD BND BOB BRL BSD BTN BWP BYN BZD CAD CDF
+    CHF CNH CNY COP CRC CUP CVE CZK DKK DOP DZD EGP ERN ETB EUR FJD FKP GBP GEL GGP GHS GIP GMD GTQ GYD
+    HKD HNL HRK HTG HUF IDR ILS IMP INR IRR ISK JEP JMD KES KGS KHR KPW KYD KZT LAK LBP LKR LRD LSL LTL
+    LVL MAD MDL MKD MMK MNT MOP MRU MUR MVR MWK MXN MYR MZN NAD NGN NIO NOK NPR NZD PAB PEN PGK PHP PKR
+    PLN QAR RON RSD RUB SAR SBD SCR SDG SEK SGD SHP SLE SLL SOS SRD SSP STN SVC SYP SZL THB TJS TMT TOP
+    TRY TTD TWD TZS UAH UGX USD UYU UZS VED VES WST XCD XCG YER ZAR ZMW ZWG ZWL
+"""
+DIGITS = (
+    dict.fromkeys(_WITH_TWO.split(), 2)
+    | dict.fromkeys(_WITHOUT_DIGITS.split(), 0)
+    | dict.fromkeys(_WITH_THREE.split(), 3)
+)
+# What clubs may sell in: a short list, of which we know the smallest charge.
+SALE_CURRENCIES = ("EUR", "USD", "GBP", "CHF", "SEK", "NOK", "DKK", "PLN", "JPY")
 # The smallest card charge Stripe takes, in minor units (shared figures of https://docs.stripe.com/currencies).
 SMALLEST_CHARGE = {
     "EUR": 50,
@@ -52,7 +69,7 @@ class Money:
     def parse(cls, text: str, currency: str) -> Self:
         """Return the amount that a person typed: "12", "12.50" or "12,50". Raise NotAnAmount."""
         digits = DIGITS.get(currency)
-        if digits is None:
+        if digits is None or currency not in SALE_CURRENCIES:
             raise NotAnAmount(f"{currency} is not a currency that Stagedoor counts in.")
         try:
             major = Decimal(text.strip().replace(",", "."))

@@ -5,22 +5,23 @@ is sent or refused. Locks are taken in one order: charge, payout, payee.
 """
 
 from datetime import datetime, timedelta
+from functools import partial
 from uuid import UUID, uuid4
 
 import structlog
 from django.conf import settings
 from django.db import transaction
-from django.db.models import F
 from django.utils.translation import gettext as _
 
 from accounts import audit
 from accounts.models import User
-from payments import ledger, letters, pots, stripe_gateway, summary
-from payments.models import Approval, Charge, LedgerAccount, Payee, Payout
+from core import retries
+from payments import cases, ledger, letters, pots, stripe_gateway, summary
+from payments.models import Approval, Case, Charge, LedgerAccount, Payee, Payout
 from payments.money import Money
 from payments.nudges import nudge
 from payments.states import WrongState, move
-from payments.stripe_gateway import StripeRefused, StripeUnavailable
+from payments.stripe_gateway import StripeRefused
 from payments.stripe_records import TransferState
 
 log = structlog.get_logger(__name__)
@@ -28,10 +29,14 @@ Kind = LedgerAccount.Kind
 Status = Payout.Status
 
 SENDS_AT_ONCE = 100
-PAUSES = [timedelta(minutes=1), timedelta(minutes=5), timedelta(minutes=30), timedelta(hours=3)]
+# Beyond the day for which a key protects, so that a lost answer is looked up before anybody is troubled.
+PATIENCE = retries.Patience(
+    pauses=(timedelta(minutes=1), timedelta(minutes=5), timedelta(minutes=30), timedelta(hours=3)), most=30
+)
 # Stripe keeps a key for a day at least. Near that edge nobody knows whether it still protects: we only look.
 KEY_HOLDS = timedelta(hours=23)
 KEY_IS_GONE = timedelta(hours=25)
+LEAVING = (Status.APPROVED, Status.SENDING)
 
 
 class NotEnoughMoney(Exception):
@@ -151,7 +156,9 @@ def approve(*, payout: Payout, by: User, at: datetime) -> Payout:
             reviewed_at=at,
             destination=account,
             reason="",
+            attempts=0,
             next_attempt_at=at,
+            given_up_at=None,
         )
         nudge("payments.tasks.send_payout", str(row.pk))
     payout.refresh_from_db()
@@ -193,12 +200,18 @@ def send(*, payout: Payout, at: datetime) -> None:
     Of any number of workers one asks. No answer: it stays SENDING and is asked again with the same key; once
     that no longer protects, it is looked up, and never sent again.
     """
-    if not _take(payout, at=at):
+    payout.refresh_from_db()
+    if payout.status in LEAVING:
+        retries.work_on(
+            payout, partial(_step, at=at), at=at, patience=PATIENCE, give_up=partial(_give_up, at=at)
+        )
+
+
+def _step(payout: Payout, *, at: datetime) -> None:
+    if payout.status == Status.APPROVED and not _begin(payout, at=at):
         return
     try:
         transfer = _ask_stripe(payout, at=at)
-    except StripeUnavailable as trouble:
-        log.warning("payout_unanswered", payout=str(payout.pk), trouble=str(trouble))
     except StripeRefused as no:
         log.warning("payout_refused", payout=str(payout.pk), code=no.code, words=str(no))
         fail(payout=payout, reason=_told(no.code), at=at)
@@ -208,25 +221,34 @@ def send(*, payout: Payout, at: datetime) -> None:
 
 
 def send_due(*, at: datetime) -> int:
-    """Send what nobody woke, and ask again about what has no answer; return how many were looked at."""
-    open_ones = Payout.objects.filter(status__in=[Status.APPROVED, Status.SENDING], next_attempt_at__lte=at)
-    due = list(open_ones.select_related("payee").order_by("next_attempt_at")[:SENDS_AT_ONCE])
-    for payout in due:
-        send(payout=payout, at=at)
-    return len(due)
+    """Send what nobody woke, and ask again about what has no answer; return how many had one."""
+    return retries.work(
+        Payout.objects.filter(status__in=LEAVING).select_related("payee"),
+        partial(_step, at=at),
+        at=at,
+        patience=PATIENCE,
+        at_once=SENDS_AT_ONCE,
+        give_up=partial(_give_up, at=at),
+    )
 
 
-def _take(payout: Payout, *, at: datetime) -> bool:
-    """Claim the next attempt, committed before Stripe is asked. False if it is another's, or not due."""
-    payout.refresh_from_db()
-    if payout.status == Status.APPROVED:
-        return _begin(payout, at=at)
-    pause = PAUSES[min(payout.attempts, len(PAUSES)) - 1]
-    due = Payout.objects.filter(pk=payout.pk, status=Status.SENDING, next_attempt_at__lte=at)
-    taken = due.update(attempts=F("attempts") + 1, next_attempt_at=at + pause)
-    if taken:
-        payout.refresh_from_db()
-    return bool(taken)
+def _give_up(payout: Payout, error: Exception, *, at: datetime) -> None:
+    cases.report(
+        kind=Case.Kind.PAYOUT,
+        cause=f"{payout.cause}-unanswered",
+        what=_(
+            "A payout of %(amount)s to %(payee)s has had no answer from Stripe, however often it was tried. "
+            "Look at Stripe whether the money went. The last error: %(error)s"
+        )
+        % {
+            "amount": payout.amount,
+            "payee": payout.payee.name,
+            "error": str(error)[:300] or type(error).__name__,
+        },
+        subject=payout,
+        stripe_id=payout.destination,
+        at=at,
+    )
 
 
 def _begin(payout: Payout, *, at: datetime) -> bool:
@@ -234,7 +256,7 @@ def _begin(payout: Payout, *, at: datetime) -> bool:
         _review_again(payout, at=at)
         return False
     try:
-        move(payout, Status.SENDING, asked_stripe_at=at, attempts=1, next_attempt_at=at + PAUSES[0])
+        move(payout, Status.SENDING, asked_stripe_at=at)
     except WrongState:
         return False
     return True

@@ -4,30 +4,36 @@ A refund that the bank or Stripe refuses is undone in the books by transfers the
 """
 
 from datetime import datetime, timedelta
+from functools import partial
 
 import structlog
 from django.db import transaction
-from django.db.models import F
+from django.utils.translation import gettext as _
 
 from accounts import audit
 from accounts.models import User
-from payments import ledger, pots, stripe_gateway
-from payments.models import Charge, Dispute, LedgerAccount, Refund
+from core import retries
+from payments import cases, ledger, pots, stripe_gateway
+from payments.models import Case, Charge, Dispute, LedgerAccount, Refund
 from payments.money import Money
 from payments.nudges import nudge
 from payments.states import WrongState, move
-from payments.stripe_gateway import StripeRefused, StripeUnavailable
+from payments.stripe_gateway import StripeRefused
 from payments.stripe_records import RefundState
 
 log = structlog.get_logger(__name__)
 Kind = LedgerAccount.Kind
 
 SENDS_AT_ONCE = 100
-PAUSES = [timedelta(minutes=1), timedelta(minutes=5), timedelta(minutes=30), timedelta(hours=3)]
+# Beyond the day for which a key protects, so that a lost answer is looked up before anybody is troubled.
+PATIENCE = retries.Patience(
+    pauses=(timedelta(minutes=1), timedelta(minutes=5), timedelta(minutes=30), timedelta(hours=3)), most=30
+)
 ASKS_AFTER = timedelta(hours=24)  # a refund at Stripe of which no event told the end
 # Stripe keeps a key for a day at least. Near that edge nobody knows whether it still protects: we only look.
 KEY_HOLDS = timedelta(hours=23)
 KEY_IS_GONE = timedelta(hours=25)
+OPEN = (Refund.Status.WANTED, Refund.Status.SENT)
 
 
 class NothingLeftToRefund(Exception):
@@ -89,12 +95,18 @@ def send(*, refund: Refund, at: datetime) -> None:
 
     No answer: it is asked again with the same key, and once that no longer protects, looked up first.
     """
-    if not _take(refund, at=at):
-        return
+    refund.refresh_from_db()
+    if refund.status in OPEN:
+        retries.work_on(
+            refund, partial(_step, at=at), at=at, patience=PATIENCE, give_up=partial(_give_up, at=at)
+        )
+
+
+def _step(refund: Refund, *, at: datetime) -> None:
+    Refund.objects.filter(pk=refund.pk, asked_stripe_at=None).update(asked_stripe_at=at)
+    refund.refresh_from_db()
     try:
         answer = _ask_stripe(refund, at=at)
-    except StripeUnavailable as trouble:
-        log.warning("refund_unanswered", refund=str(refund.pk), trouble=str(trouble))
     except StripeRefused as no:
         log.warning("refund_refused", refund=str(refund.pk), code=no.code, words=str(no))
         fail(refund=refund, failure=no.code or str(no), at=at)
@@ -104,25 +116,30 @@ def send(*, refund: Refund, at: datetime) -> None:
 
 
 def send_due(*, at: datetime) -> int:
-    """Send what nobody woke, and ask how long-sent refunds stand; return how many were looked at."""
-    open_ones = Refund.objects.filter(status__in=[Refund.Status.WANTED, Refund.Status.SENT])
-    due = list(open_ones.filter(next_attempt_at__lte=at).order_by("next_attempt_at")[:SENDS_AT_ONCE])
-    for refund in due:
-        send(refund=refund, at=at)
-    return len(due)
-
-
-def _take(refund: Refund, *, at: datetime) -> bool:
-    """Claim the next attempt: of many workers one updates the row, committed before Stripe is asked."""
-    pause = PAUSES[min(refund.attempts, len(PAUSES) - 1)]
-    open_ones = Refund.objects.filter(pk=refund.pk, status__in=[Refund.Status.WANTED, Refund.Status.SENT])
-    taken = open_ones.filter(next_attempt_at__lte=at).update(
-        attempts=F("attempts") + 1, next_attempt_at=at + pause
+    """Send what nobody woke, and ask how long-sent refunds stand; return how many had an answer."""
+    return retries.work(
+        Refund.objects.filter(status__in=OPEN).select_related("charge"),
+        partial(_step, at=at),
+        at=at,
+        patience=PATIENCE,
+        at_once=SENDS_AT_ONCE,
+        give_up=partial(_give_up, at=at),
     )
-    if taken:
-        Refund.objects.filter(pk=refund.pk, asked_stripe_at=None).update(asked_stripe_at=at)
-        refund.refresh_from_db()
-    return bool(taken)
+
+
+def _give_up(refund: Refund, error: Exception, *, at: datetime) -> None:
+    cases.report(
+        kind=Case.Kind.REFUND,
+        cause=f"{refund.cause}-unanswered",
+        what=_(
+            "A refund of %(amount)s has had no answer from Stripe, however often it was tried. "
+            "Look at Stripe whether the buyer has the money. The last error: %(error)s"
+        )
+        % {"amount": refund.amount, "error": str(error)[:300] or type(error).__name__},
+        subject=refund,
+        stripe_id=refund.stripe_id or refund.charge.payment_intent_id or "",
+        at=at,
+    )
 
 
 def _ask_stripe(refund: Refund, *, at: datetime) -> RefundState | None:
@@ -153,10 +170,11 @@ def heed(*, refund: Refund, state: RefundState, at: datetime) -> None:
             refund,
             Refund.Status.DONE if is_done else Refund.Status.SENT,
             stripe_id=state.id,
-            next_attempt_at=None if is_done else at + ASKS_AFTER,
         )
     except WrongState:  # known already, or further on
-        Refund.objects.filter(pk=refund.pk, status=Refund.Status.SENT).update(next_attempt_at=at + ASKS_AFTER)
+        is_done = refund.status != Refund.Status.SENT
+    retries.rest(refund, until=None if is_done else at + ASKS_AFTER)
+    cases.it_worked(cause=f"{refund.cause}-unanswered", note=_("Stripe answered after all."), at=at)
 
 
 @transaction.atomic

@@ -13,13 +13,14 @@ from itertools import islice
 from typing import Any
 
 import structlog
+from celery.exceptions import SoftTimeLimitExceeded
 from django.db import transaction
-from django.db.models import F
+from django.utils.translation import gettext as _
 
-from payments import charges, disputes, payees, payouts, refunds, stripe_gateway, subscriptions
+from core import retries
+from payments import cases, charges, disputes, payees, payouts, refunds, stripe_gateway, subscriptions
 from payments.answers import answers, who_answers
-from payments.models import Charge, Payee, Payout, Refund, StripeEvent, Subscription
-from payments.money import NotAnAmount
+from payments.models import Case, Charge, Payee, Payout, Refund, StripeEvent, Subscription
 from payments.nudges import nudge
 from payments.states import move
 from payments.stripe_gateway import InvalidSignature, WrongVersion
@@ -39,13 +40,6 @@ log = structlog.get_logger(__name__)
 
 AT_ONCE = 200
 NUDGE_LEAD = timedelta(seconds=15)  # the task comes first, the sweep only if it did not
-PAUSES = [
-    timedelta(seconds=15),
-    timedelta(minutes=1),
-    timedelta(minutes=5),
-    timedelta(minutes=30),
-    timedelta(hours=3),
-]
 Status = StripeEvent.Status
 Deed = Callable[[], Any]  # what follows from an event, in one transaction with the event's own row
 
@@ -71,7 +65,7 @@ def _keep(event: SignedEvent, *, at: datetime) -> StripeEvent:
             "next_attempt_at": at + NUDGE_LEAD,
         },
     )
-    if is_new or row.status == Status.RECEIVED:
+    if is_new or (row.status == Status.RECEIVED and row.attempts == 0):
         nudge("payments.tasks.handle_event", row.pk)
     return row
 
@@ -81,45 +75,59 @@ def handle(*, event: StripeEvent, at: datetime) -> None:
 
     If that fails, nothing of it stands; the row keeps the error and when to try again, and the error goes on.
     """
-    if event.status != Status.RECEIVED:
+    if event.status != Status.RECEIVED or not retries.claim(event, at=at):
         return
     try:
-        deed = _deed(event, at=at)  # 1. read the object, outside any transaction
-        with transaction.atomic():
-            # 2. of many, one at a time from here on; 3. whoever comes second finds it done
-            row = StripeEvent.objects.select_for_update(no_key=True).get(pk=event.pk)
-            if row.status == Status.RECEIVED:
-                if deed is not None:
-                    deed()  # 4. all that follows; 5. the mark, in the same transaction
-                done = Status.IGNORED if deed is None else Status.HANDLED
-                move(row, done, handled_at=at, last_error="")
-    except Exception as error:
-        _try_later(event, error, at=at)
+        _take_in(event, at=at)
+    except SoftTimeLimitExceeded:
         raise
-    event.refresh_from_db()
+    except Exception as error:
+        retries.postpone(event, error, at=at, give_up=partial(_dead_letter, at=at))
+        raise
 
 
-def _try_later(event: StripeEvent, error: Exception, *, at: datetime) -> None:
-    pause = PAUSES[min(event.attempts, len(PAUSES) - 1)]
-    StripeEvent.objects.filter(pk=event.pk, status=Status.RECEIVED).update(
-        attempts=F("attempts") + 1,
-        next_attempt_at=at + pause,
-        last_error=f"{type(error).__name__}: {error}"[:2000],
-    )
+def _take_in(event: StripeEvent, *, at: datetime) -> None:
+    deed = _deed(event, at=at)  # 1. read the object, outside any transaction
+    with transaction.atomic():
+        # 2. of many, one at a time from here on; 3. whoever comes second finds it done
+        row = StripeEvent.objects.select_for_update(no_key=True).get(pk=event.pk)
+        if row.status == Status.RECEIVED:
+            if deed is not None:
+                deed()  # 4. all that follows; 5. the mark, in the same transaction
+            done = Status.IGNORED if deed is None else Status.HANDLED
+            move(row, done, handled_at=at, last_error="")
+            cases.it_worked(cause=_cause(event), note=_("It was taken in when it was tried again."), at=at)
     event.refresh_from_db()
 
 
 def handle_due(*, at: datetime) -> int:
     """Handle what nobody woke, and what failed and is due again; return how many were handled."""
-    due = StripeEvent.objects.filter(status=Status.RECEIVED, next_attempt_at__lte=at)
-    handled = 0
-    for event in list(due.order_by("next_attempt_at")[:AT_ONCE]):
-        try:
-            handle(event=event, at=at)
-            handled += 1
-        except Exception:
-            log.exception("event_not_handled", stripe_event=event.stripe_id, attempts=event.attempts)
-    return handled
+    return retries.work(
+        StripeEvent.objects.filter(status=Status.RECEIVED),
+        partial(_take_in, at=at),
+        at=at,
+        at_once=AT_ONCE,
+        give_up=partial(_dead_letter, at=at),
+    )
+
+
+def _dead_letter(event: StripeEvent, error: Exception, *, at: datetime) -> None:
+    cases.report(
+        kind=Case.Kind.EVENT,
+        cause=_cause(event),
+        what=_(
+            "Stripe told us of “%(kind)s”, and it could not be taken in, however often it was tried. "
+            "The books may lack what it tells of. The last error: %(error)s"
+        )
+        % {"kind": event.kind, "error": str(error)[:300] or type(error).__name__},
+        subject=event,
+        stripe_id=event.stripe_id,
+        at=at,
+    )
+
+
+def _cause(event: StripeEvent) -> str:
+    return f"event-{event.stripe_id}"
 
 
 def fetch_undelivered(*, at: datetime) -> int:
@@ -147,10 +155,7 @@ def _deed(event: StripeEvent, *, at: datetime) -> Deed | None:
     if event.account and event.kind != "account.updated":
         return None  # what payees do with their own accounts is theirs
     read = next((read for name, read in _FAMILIES.items() if event.kind.startswith(name)), None)
-    try:
-        return read(event, at) if read else None
-    except NotAnAmount:
-        return None  # in a currency that nothing of ours is sold in
+    return read(event, at) if read else None
 
 
 def _checkout(event: StripeEvent, at: datetime) -> Deed | None:
@@ -162,7 +167,9 @@ def _checkout(event: StripeEvent, at: datetime) -> Deed | None:
         return _of_subscription(event, subscription, session, at)
     charge = Charge.objects.filter(reference=session.reference).first() if session.reference else None
     if charge is not None and session.state is Paid.PAID:
-        charges.learn_payment(charge=charge, payment=stripe_gateway.read_payment(session.payment_intent))
+        charges.learn_payment(
+            charge=charge, payment=stripe_gateway.read_payment(session.payment_intent), at=at
+        )
     answer = who_answers(event.kind, session.kind)
     return partial(answer, event=event, session=session, at=at) if answer else None
 

@@ -14,7 +14,7 @@ from django.conf import settings
 from django.db import connection
 
 from payments import stripe_reading as reading
-from payments.money import DIGITS, Money
+from payments.money import Money
 from payments.stripe_records import (
     AccountState,
     CheckoutState,
@@ -251,8 +251,7 @@ def movements() -> Iterator[Movement]:
     """Yield every movement of our balance at Stripe, newest first."""
     params = _params({"limit": PAGE})
     for line in _all(lambda stripe: stripe.balance_transactions.list(params)):
-        if line.currency.upper() in DIGITS:  # whatever else the account trades in is not ours
-            yield reading.movement(line)
+        yield reading.movement(line)
 
 
 # Events

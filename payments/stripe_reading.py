@@ -35,6 +35,7 @@ def payment(intent: Any) -> Payment | None:
 
 def dispute(dispute: Any) -> DisputeState:
     movements = dispute.balance_transactions
+    settled_in = {one.currency for one in movements} or {dispute.currency}
     return DisputeState(
         id=dispute.id,
         payment_intent=id_of(dispute.payment_intent),
@@ -43,7 +44,7 @@ def dispute(dispute: Any) -> DisputeState:
         reason=dispute.reason or "",
         is_withdrawn=any(one.amount < 0 for one in movements),
         is_reinstated=any(one.amount > 0 for one in movements),
-        stripe_fee=money(sum(one.fee for one in movements), dispute.currency),
+        stripe_fee=money(sum(one.fee for one in movements), *settled_in),
     )
 
 

@@ -4,15 +4,18 @@ Functions that ask Stripe say so, and must not run in a transaction.
 """
 
 from datetime import datetime, timedelta
+from functools import partial
 
 from django.conf import settings
 from django.db import transaction
 from django.db.models import Q
+from django.utils.translation import gettext as _
 
 from accounts import audit
 from accounts.models import User
-from payments import charges, payouts, stripe_gateway
-from payments.models import Charge, Payee, Subscription
+from core import retries
+from payments import cases, charges, payouts, stripe_gateway
+from payments.models import Case, Charge, Payee, Subscription
 from payments.money import Money
 from payments.states import WrongState, move
 from payments.stripe_records import InvoiceState, Purchase, SubscriptionState
@@ -154,7 +157,7 @@ def take_payment(*, subscription: Subscription, invoice: InvoiceState, at: datet
         amount=payment.amount,
         at=at,
     )
-    charges.learn_payment(charge=charge, payment=payment)
+    charges.learn_payment(charge=charge, payment=payment, at=at)
     is_first = charges.settle(charge=charge, payment_intent=payment.payment_intent, at=at)
     return {"paid"} if is_first else set()
 
@@ -165,7 +168,25 @@ def release_due(*, at: datetime) -> int:
     due = Charge.objects.filter(
         Q(subscription__isnull=False), status=Charge.Status.PAID, released_at=None, paid_at__lte=held_until
     )
-    charges_due = list(due.order_by("paid_at")[:RELEASES_AT_ONCE])
-    for charge in charges_due:
-        payouts.release(charge=charge, at=at)
-    return len(charges_due)
+    return retries.work(
+        due,
+        lambda charge: payouts.release(charge=charge, at=at),
+        at=at,
+        at_once=RELEASES_AT_ONCE,
+        give_up=partial(_cannot_release, at=at),
+    )
+
+
+def _cannot_release(charge: Charge, error: Exception, *, at: datetime) -> None:
+    cases.report(
+        kind=Case.Kind.RELEASE,
+        cause=f"{charge.cause}-release",
+        what=_(
+            "The money of a paid month (%(amount)s) could not be made available to the creator, however "
+            "often it was tried. The last error: %(error)s"
+        )
+        % {"amount": charge.amount, "error": str(error)[:300] or type(error).__name__},
+        subject=charge,
+        stripe_id=charge.payment_intent_id or "",
+        at=at,
+    )

@@ -301,14 +301,14 @@ def let_go(*, order: Order, at: datetime) -> Order:
     if order.charge is None:
         release(order=order, at=at)
     else:
-        heed(order=order, checkout=charges.cancel_checkout(charge=order.charge), at=at)
+        heed(order=order, checkout=charges.cancel_checkout(charge=order.charge, at=at), at=at)
     return Order.objects.select_related("charge").get(pk=order.pk)
 
 
 def look_again(*, order: Order, at: datetime) -> None:
     """Do at once what a webhook would have told, for a buyer who came back and waits. Asks Stripe."""
     if order.is_held and order.charge is not None:
-        heed(order=order, checkout=charges.look_up(charge=order.charge), at=at)
+        heed(order=order, checkout=charges.look_up(charge=order.charge, at=at), at=at)
 
 
 def heed(*, order: Order, checkout: CheckoutState, at: datetime) -> None:

@@ -1,4 +1,5 @@
-from payments.models.charge import Charge, Dispute, Refund
+from payments.models.case import Case
+from payments.models.charge import Charge, Dispute, FeeQuestion, Refund
 from payments.models.ledger import LedgerAccount, Transfer
 from payments.models.payee import Payee
 from payments.models.payout import Approval, Payout
@@ -7,8 +8,10 @@ from payments.models.subscription import Subscription
 
 __all__ = [
     "Approval",
+    "Case",
     "Charge",
     "Dispute",
+    "FeeQuestion",
     "LedgerAccount",
     "Payee",
     "Payout",

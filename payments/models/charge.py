@@ -9,6 +9,7 @@ from django.db import models
 from django.db.models import F, Q, Sum
 from django.utils.translation import gettext_lazy as _
 
+from core.retries import Retried
 from payments.models.payee import Payee
 from payments.models.subscription import Subscription
 from payments.money import Money
@@ -27,8 +28,11 @@ class Remainder:
         return self.amount - self.fee
 
 
-class Charge(models.Model):
-    """What one buyer was asked to pay for one thing, which `reference` names: order-<id> or invoice-<id>."""
+class Charge(Retried):
+    """What one buyer was asked to pay for one thing, which `reference` names: order-<id> or invoice-<id>.
+
+    What is tried again of it is its release; what Stripe kept is asked in a row of its own (FeeQuestion).
+    """
 
     class Status(models.TextChoices):
         ASKED = "asked", _("Asked for")
@@ -63,6 +67,12 @@ class Charge(models.Model):
     payment_intent_id = models.CharField(max_length=64, null=True, blank=True, unique=True)
     stripe_charge_id = models.CharField(max_length=64, null=True, blank=True, unique=True)
     stripe_fee_minor = models.BigIntegerField(null=True, blank=True)
+    stripe_fee_currency = models.CharField(
+        max_length=3,
+        blank=True,
+        default="",
+        help_text=_("What Stripe counts its fee in: what it settles in, whatever the price was in."),
+    )
     created_at = models.DateTimeField()
     paid_at = models.DateTimeField(null=True, blank=True)
     released_at = models.DateTimeField(null=True, blank=True)
@@ -80,11 +90,6 @@ class Charge(models.Model):
         ]
         indexes = [
             models.Index(fields=["payee", "paid_at"], name="charges_of_a_payee"),
-            models.Index(
-                fields=["paid_at"],
-                name="charges_whose_fee_is_unknown",
-                condition=Q(status="paid", stripe_fee_minor__isnull=True),
-            ),
         ]
 
     @property
@@ -94,6 +99,13 @@ class Charge(models.Model):
     @property
     def fee(self) -> Money:
         return Money(self.fee_minor, self.currency)
+
+    @property
+    def stripe_fee(self) -> Money | None:
+        """What Stripe kept of it, in the currency it settles in; None as long as that is unknown."""
+        if self.stripe_fee_minor is None:
+            return None
+        return Money(self.stripe_fee_minor, self.stripe_fee_currency or self.currency)
 
     @property
     def cause(self) -> str:
@@ -110,7 +122,21 @@ class Charge(models.Model):
         return Remainder(amount, fee)
 
 
-class Refund(models.Model):
+class FeeQuestion(Retried):
+    """What did Stripe keep of this charge? Asked until Stripe has booked it, oldest first."""
+
+    charge = models.OneToOneField(Charge, on_delete=models.PROTECT, related_name="fee_question")
+    answered_at = models.DateTimeField(null=True, blank=True)
+
+    class Meta:
+        indexes = [
+            models.Index(
+                fields=["next_attempt_at"], name="fees_to_ask_for", condition=Q(answered_at__isnull=True)
+            )
+        ]
+
+
+class Refund(Retried):
     """Money given back of one charge. One row per attempt; a pending one counts as given."""
 
     class Status(models.TextChoices):
@@ -141,8 +167,6 @@ class Refund(models.Model):
     asked_stripe_at = models.DateTimeField(
         null=True, blank=True, help_text=_("When we first asked Stripe to send it.")
     )
-    attempts = models.PositiveSmallIntegerField(default=0)
-    next_attempt_at = models.DateTimeField(null=True, blank=True)
 
     class Meta:
         constraints = [
@@ -191,6 +215,9 @@ class Dispute(models.Model):
     amount_minor = models.BigIntegerField()
     fee_minor = models.BigIntegerField(default=0, help_text=_("The platform's part that goes back with it."))
     stripe_fee_minor = models.BigIntegerField(default=0, help_text=_("What Stripe takes for the dispute."))
+    stripe_fee_currency = models.CharField(
+        max_length=3, blank=True, default="", help_text=_("What Stripe counts that in.")
+    )
     currency = models.CharField(max_length=3)
     stripe_status = models.CharField(max_length=40)
     reason = models.CharField(max_length=60, blank=True)

@@ -4,9 +4,11 @@ from django.db import models
 from django.db.models import Q
 from django.utils.translation import gettext_lazy as _
 
+from core.retries import Retried
 
-class Payee(models.Model):
-    """Who is owed money, and what Stripe still wants to know of them."""
+
+class Payee(Retried):
+    """Who is owed money, and what Stripe still wants to know of them. Stripe is asked about each in turn."""
 
     id = models.UUIDField(primary_key=True, default=uuid.uuid4, editable=False)
     name = models.CharField(max_length=80)

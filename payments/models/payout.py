@@ -6,11 +6,12 @@ from django.db import models
 from django.db.models import F, Q
 from django.utils.translation import gettext_lazy as _
 
+from core.retries import Retried
 from payments.models.payee import Payee
 from payments.money import Money
 
 
-class Payout(models.Model):
+class Payout(Retried):
     """Money on its way from our Stripe balance to a payee's account."""
 
     class Status(models.TextChoices):
@@ -54,8 +55,6 @@ class Payout(models.Model):
     asked_stripe_at = models.DateTimeField(
         null=True, blank=True, help_text=_("When we first asked Stripe to send it.")
     )
-    attempts = models.PositiveSmallIntegerField(default=0)
-    next_attempt_at = models.DateTimeField(null=True, blank=True)
     paid_at = models.DateTimeField(null=True, blank=True)
 
     class Meta:

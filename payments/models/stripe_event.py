@@ -4,9 +4,14 @@ from django.db import models
 from django.db.models import Q
 from django.utils.translation import gettext_lazy as _
 
+from core.retries import Retried
 
-class StripeEvent(models.Model):
-    """The inbox: one row per event, kept for ever. `stripe_id` is unique, so the same event comes in once."""
+
+class StripeEvent(Retried):
+    """The inbox: one row per event, kept for ever. `stripe_id` is unique, so the same event comes in once.
+
+    One that is given up while it is still RECEIVED is a dead letter, and a case for finance.
+    """
 
     class Status(models.TextChoices):
         RECEIVED = "received", _("Received")
@@ -24,9 +29,9 @@ class StripeEvent(models.Model):
     status = models.CharField(max_length=8, choices=Status, default=Status.RECEIVED)
     received_at = models.DateTimeField()
     handled_at = models.DateTimeField(null=True, blank=True)
-    attempts = models.PositiveSmallIntegerField(default=0)
-    next_attempt_at = models.DateTimeField()
-    last_error = models.TextField(blank=True)
+    reason = models.CharField(
+        max_length=200, blank=True, default="", help_text=_("Why nothing follows from it, if nothing does.")
+    )
 
     class Meta:
         indexes = [

@@ -6,12 +6,16 @@ from django.db import models
 from django.db.models import Q
 from django.utils.translation import gettext_lazy as _
 
+from core.retries import Retried
 from payments.models.payee import Payee
 from payments.money import Money
 
 
-class Subscription(models.Model):
-    """A charge that comes again every month. `reference` names what it is for: membership-<id>."""
+class Subscription(Retried):
+    """A charge that comes again every month. `reference` names what it is for: membership-<id>.
+
+    Stripe is asked about each in turn, so that a renewal is found whose news was lost.
+    """
 
     class Status(models.TextChoices):
         ASKED = "asked", _("Asked for")

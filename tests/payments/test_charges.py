@@ -134,9 +134,9 @@ def test_a_paid_charge_opens_no_page(sold: CheckedOut, at: datetime) -> None:
 
 def test_looking_up_tells_open_and_paid(stand_in: "StandIn", checked_out: CheckedOut, at: datetime) -> None:
     charge = checked_out()
-    assert charges.look_up(charge=charge).state is Paid.OPEN
+    assert charges.look_up(charge=charge, at=at).state is Paid.OPEN
     stand_in.pay(charge.checkout_id or "")
-    found = charges.look_up(charge=charge)
+    found = charges.look_up(charge=charge, at=at)
     assert (found.state, found.amount) == (Paid.PAID, charge.amount)
     assert charges.settle(charge=charge, payment_intent=found.payment_intent, at=at) is True
     assert posted() == {"sale": 1200, "fee": 96, "stripe-fee": 43}
@@ -151,23 +151,28 @@ def test_stripes_fee_is_posted_when_it_becomes_known_later(
     charges.settle(charge=charge, payment_intent=intent, at=at)
     parcels.sold(charge.payee, charge.buyer, 500, at=at)  # which Stripe does not know, and which stops nobody
     assert "stripe-fee" not in posted()
-    assert [charges.learn_missing_fees(), charges.learn_missing_fees()] == [1, 0]
+    later = at + timedelta(minutes=2)
+    assert [charges.learn_missing_fees(at=later), charges.learn_missing_fees(at=later)] == [1, 0]
     assert posted()["stripe-fee"] == 43
     charge.refresh_from_db()
     assert charge.stripe_fee_minor == 43
 
 
-def test_a_cancelled_page_cannot_be_paid_any_more(stand_in: "StandIn", checked_out: CheckedOut) -> None:
+def test_a_cancelled_page_cannot_be_paid_any_more(
+    stand_in: "StandIn", checked_out: CheckedOut, at: datetime
+) -> None:
     charge = checked_out()
-    assert charges.cancel_checkout(charge=charge).state is Paid.EXPIRED
-    assert charges.cancel_checkout(charge=charge).state is Paid.EXPIRED
+    assert charges.cancel_checkout(charge=charge, at=at).state is Paid.EXPIRED
+    assert charges.cancel_checkout(charge=charge, at=at).state is Paid.EXPIRED
     assert stand_in.find(charge.checkout_id or "")["status"] == "expired"
 
 
-def test_cancelling_tells_that_somebody_was_quicker(stand_in: "StandIn", checked_out: CheckedOut) -> None:
+def test_cancelling_tells_that_somebody_was_quicker(
+    stand_in: "StandIn", checked_out: CheckedOut, at: datetime
+) -> None:
     charge = checked_out()
     stand_in.pay(charge.checkout_id or "")
-    found = charges.cancel_checkout(charge=charge)
+    found = charges.cancel_checkout(charge=charge, at=at)
     assert (found.state, found.payment_intent[:3]) == (Paid.PAID, "pi_")
 
 
@@ -178,12 +183,12 @@ def test_cancelling_finds_a_page_whose_making_was_never_confirmed(
     stand_in.switches.turn({"fail_next": [{"path_prefix": "/v1/checkout", "status": 0, "after": True}] * 3})
     with pytest.raises(StripeUnavailable):
         open_page(charge, at)
-    assert charges.cancel_checkout(charge=charge).state is Paid.EXPIRED
+    assert charges.cancel_checkout(charge=charge, at=at).state is Paid.EXPIRED
     assert [session["status"] for session in stand_in.objects("checkout.session")] == ["expired"]
 
 
 def test_a_charge_stripe_never_heard_of_needs_no_cancelling(payee: Payee, ben: User, at: datetime) -> None:
-    assert charges.cancel_checkout(charge=parcels.asked(payee, ben, 1200, at=at)).state is Paid.EXPIRED
+    assert charges.cancel_checkout(charge=parcels.asked(payee, ben, 1200, at=at), at=at).state is Paid.EXPIRED
 
 
 @pytest.mark.django_db(transaction=True)

@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from payments.money import DIGITS, CurrencyMismatch, Money, NotAnAmount
+from payments.money import DIGITS, SALE_CURRENCIES, CurrencyMismatch, Money, NotAnAmount
 
 currencies = st.sampled_from(sorted(DIGITS))
 minors = st.integers(min_value=-(10**12), max_value=10**12)
@@ -30,7 +30,7 @@ def test_parts_taken_one_after_another_get_all_of_the_fee(fee: int, amount: int,
     assert (fee_left, given_back) == (Money.zero("EUR"), Money(min(fee, amount), "EUR"))
 
 
-@given(minor=st.integers(0, 10**12), currency=currencies)
+@given(minor=st.integers(0, 10**12), currency=st.sampled_from(SALE_CURRENCIES))
 def test_what_is_shown_can_be_typed_again(minor: int, currency: str) -> None:
     amount = Money(minor, currency)
     assert Money.parse(str(amount.major), currency) == amount
@@ -50,6 +50,25 @@ def test_people_write_amounts_in_several_ways(text: str, currency: str, minor: i
 def test_what_is_no_amount_is_refused(text: str, currency: str) -> None:
     with pytest.raises(NotAnAmount):
         Money.parse(text, currency)
+
+
+@pytest.mark.parametrize(
+    ("currency", "shown"),
+    [
+        ("AUD", "11.43 AUD"),
+        ("JPY", "1143 JPY"),
+        ("KWD", "1.143 KWD"),
+        ("ISK", "11.43 ISK"),
+        ("HUF", "11.43 HUF"),
+    ],
+)
+def test_money_may_settle_in_any_currency_that_stripe_counts_in(currency: str, shown: str) -> None:
+    assert str(Money(1143, currency)) == shown
+
+
+def test_nothing_is_sold_in_a_currency_that_money_only_settles_in() -> None:
+    with pytest.raises(NotAnAmount):
+        Money.parse("12.00", "AUD")
 
 
 def test_two_currencies_do_not_add_up() -> None:

@@ -72,7 +72,7 @@ def test_without_the_event_it_is_asked_for(stand_in: "StandIn", stranger: Payee,
     onboard(stranger, at)
     stand_in.onboard(stranger.stripe_account_id)
     stand_in.take_webhooks()  # lost
-    reconcile.run(at=at + timedelta(minutes=1))
+    reconcile.run(at=at + payees.TURN_OF_THE_WAITING)
     stranger.refresh_from_db()
     assert stranger.can_be_paid
 
@@ -91,7 +91,7 @@ def test_one_payee_that_stripe_does_not_know_does_not_stop_the_others(
     unknown = factories.PayeeFactory.create(stripe_account_id="acct_unknown")
     onboard(stranger, at)
     stand_in.onboard(stranger.stripe_account_id)
-    reconcile.run(at=at + timedelta(minutes=1))
+    reconcile.run(at=at + payees.TURN_OF_THE_WAITING)
     stranger.refresh_from_db()
     unknown.refresh_from_db()
     assert (stranger.can_be_paid, unknown.can_be_paid) == (True, False)

@@ -11,6 +11,7 @@ import stripe
 from django.conf import settings as django_settings
 from django.test import Client
 
+from core import retries
 from payments import answers, books, reconcile, stripe_events
 from payments.models import Charge, StripeEvent, Transfer
 from payments.stripe_gateway import API_VERSION, InvalidSignature, StripeUnavailable, WrongVersion
@@ -169,7 +170,7 @@ def test_an_answer_that_fails_leaves_nothing_behind_and_is_tried_again(
     charge.refresh_from_db()
     assert (charge.status, event.status, event.attempts) == ("asked", "received", 1)
     assert event.last_error == "RuntimeError: the printer is on fire"
-    assert event.next_attempt_at == at + stripe_events.PAUSES[0]
+    assert event.next_attempt_at == at + retries.PATIENT.pauses[0]
 
     monkeypatch.undo()
     parcels.LETTERS.clear()
