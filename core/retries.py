@@ -138,7 +138,7 @@ def postpone(
                     give_up(row, error)
     except SoftTimeLimitExceeded:
         raise
-    except Exception as trouble:
+    except Exception:
         known.given_up_at = None
         log.exception("given_up_untold", row=name, pk=str(row.pk))
 
