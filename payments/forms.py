@@ -42,3 +42,14 @@ class ReasonForm(forms.Form):
         widget=forms.Textarea(attrs={"rows": 4}),
         help_text=_("Say what is missing or why, and what they can do next."),
     )
+
+
+class NoteForm(forms.Form):
+    """Why a case is settled, for whoever reads it later."""
+
+    note = forms.CharField(
+        label=_("Settled, because"),
+        max_length=1000,
+        widget=forms.Textarea(attrs={"rows": 4}),
+        help_text=_("Say what you did or found, so that others understand it in a year."),
+    )

@@ -23,7 +23,7 @@ from accounts.factor import second_factor_required
 from accounts.models import AuditEntry, User
 from payments import evidence, payouts, summary
 from payments.forms import ReasonForm
-from payments.models import Approval, Payout
+from payments.models import Approval, Case, Payout
 from payments.states import WrongState
 
 PAYOUTS_A_PAGE = 25
@@ -66,10 +66,13 @@ def desk(request: HttpRequest) -> HttpResponse:
     shelf = shelf if shelf in SHELVES else "waiting"
     page = Paginator(_shelf(shelf), PAYOUTS_A_PAGE).get_page(request.GET.get("page"))
     waiting = Payout.objects.filter(status__in=SHELVES["waiting"][1]).count()
+    cases = Case.objects.filter(Case.OPEN).count()
     tabs = [
         (name, label, waiting if name == "waiting" else None) for name, (label, _states) in SHELVES.items()
     ]
-    return render(request, "payments/review_desk.html", {"page": page, "tabs": tabs, "shelf": shelf})
+    return render(
+        request, "payments/review_desk.html", {"page": page, "tabs": tabs, "shelf": shelf, "cases": cases}
+    )
 
 
 def _shelf(shelf: str) -> QuerySet[Payout]:

@@ -1,6 +1,6 @@
 from django.urls import path
 
-from payments import review_views, views
+from payments import case_views, review_views, views
 
 app_name = "payments"
 urlpatterns = [
@@ -11,6 +11,10 @@ urlpatterns = [
     path("payees/<uuid:pk>/stripe/again/", views.onboard_again, name="onboard_again"),
     path("payees/<uuid:pk>/stripe/back/", views.onboarded, name="onboarded"),
     path("review/", review_views.desk, name="review_desk"),
+    path("review/cases/", case_views.desk, name="cases"),
+    path("review/cases/<int:pk>/", case_views.case, name="case"),
+    path("review/cases/<int:pk>/again/", case_views.try_again, name="try_case_again"),
+    path("review/cases/<int:pk>/settle/", case_views.settle, name="settle_case"),
     path("review/<uuid:pk>/", review_views.review, name="review"),
     path("review/<uuid:pk>/approve/", review_views.approve, name="approve"),
     path("review/<uuid:pk>/hold/", review_views.hold, name="hold"),

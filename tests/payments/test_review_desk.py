@@ -84,7 +84,7 @@ def test_the_desk_costs_the_same_for_any_number(
     sold(5000, released=True)
     for _ in range(count):
         payouts.request(payee=payee, amount=Money(100, "EUR"), by=factories.UserFactory.create(), at=at)
-    with django_assert_num_queries(11):
+    with django_assert_num_queries(12):
         desk.get(DESK)
 
 
