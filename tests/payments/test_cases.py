@@ -84,7 +84,7 @@ def test_the_desk_costs_the_same_for_any_number(
 ) -> None:
     for number in range(count):
         cases.report(kind=Case.Kind.OTHER, cause=f"thing-{number}", what="Look at it.", at=at)
-    with django_assert_num_queries(10):
+    with django_assert_num_queries(11):
         assert len(desk.get(DESK).context["page"]) == count
 
 
