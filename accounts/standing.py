@@ -1,12 +1,12 @@
-"""A person's standing: may they still be where they once came in?
+"""A person's standing, in numbers: may they still be where they once came in.
 
-It changes when an account is closed or deactivated, when its password, address or second factor changes and when
-its sessions are ended. `User.standing` counts these changes; the database itself raises it for whatever changes
-on the row (`a_new_standing_for_what_changed`). Whoever let a person in keeps the number of that moment: another
-number now means that the person has to come in anew.
+It changes when an account is closed or deactivated, when its password, address or second factor changes and
+when its sessions are ended. `User.standing` counts these changes; the database itself raises it for whatever
+changes on the row (`a_new_standing_for_what_changed`). Whoever let a person in keeps the number of that
+moment: another number now means that the person has to come in anew.
 
-Whoever can act at once registers with `@told`, and is called after each commit. That call is a nudge: it may be
-lost, and a sweep that compares numbers finds the same people.
+Whoever can act at once registers with `@told`, and is called after each commit. That call is a nudge: it may
+be lost, and a sweep that compares numbers finds the same people.
 """
 
 from datetime import datetime
@@ -38,8 +38,8 @@ _told: list[Told] = []
 def told(function: Told) -> Told:
     """Register a function that is called after the commit in which a person's standing changed.
 
-    It is called also when one session ended by signing out, which leaves `User.standing` as it is. It has to be
-    quick and may fail: what it raises is logged.
+    It is called also when one session ended by signing out, which leaves `User.standing` as it is. It has to
+    be quick and may fail: what it raises is logged.
     """
     _told.append(function)
     return function

@@ -1,6 +1,6 @@
 """Whoever is not who they were when they came in is told of: closed, deactivated, changed, signed out."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from datetime import datetime
 from uuid import UUID
 
@@ -21,7 +21,7 @@ SEED = "JBSWY3DPEHPK3PXP"
 
 
 @pytest.fixture
-def heard(monkeypatch: pytest.MonkeyPatch) -> Iterator[list[UUID]]:
+def heard(monkeypatch: pytest.MonkeyPatch) -> list[UUID]:
     """Everybody of whom a listener was told."""
     people: list[UUID] = []
     monkeypatch.setattr(standing, "_told", [])
@@ -30,7 +30,7 @@ def heard(monkeypatch: pytest.MonkeyPatch) -> Iterator[list[UUID]]:
     def _hear(*, person: UUID, at: datetime) -> None:
         people.append(person)
 
-    yield people
+    return people
 
 
 def _deactivate(ben: User) -> None:
