@@ -33,6 +33,7 @@ def main() -> None:
 async def _until_told(serve: Serve, *, in_crew: bool) -> None:
     stop = asyncio.Event()
     loop = asyncio.get_running_loop()
+    loop.set_exception_handler(running.Breakages())
     for name in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(name, stop.set)
     watching = asyncio.create_task(running.set_at_end_of_input(stop)) if in_crew else None

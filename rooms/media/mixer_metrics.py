@@ -23,6 +23,9 @@ def read(house: House, late_ticks: LateTicks) -> Iterable[Metric]:
     yield by("speaker_packets_unused", "Packets of speakers that were not played.", "why", lost)
     yield counter("recovered_packets", "Packets made of the next one's FEC.", heard.recovered)
     yield counter("concealed_frames", "Frames of 20 ms that were guessed.", heard.concealed)
+    yield counter(
+        "stray_datagrams", "Datagrams of strangers, or of no use, at speakers' ports.", heard.strays
+    )
     yield gauge(
         "speaker_jitter_milliseconds",
         "The most uneven arrival.",

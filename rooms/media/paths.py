@@ -20,8 +20,6 @@ MOVE_SECONDS: Final = 3.0  # of silence at the old address before a request that
 LINGER_SECONDS: Final = 5.0  # for a last flight that got lost
 REPORT_SECONDS: Final = 5.0
 FORGED_SECONDS: Final = 1.0  # no report is looked at for so long after one that was none
-MOST_ADDRESSES: Final = 4  # of one listener at a time
-_REMEMBERED: Final = 32 * stun.TRANSACTION_BYTES  # requests, a minute or two of them
 
 
 class Path:
@@ -185,7 +183,7 @@ class Paths:
         self._write(answer, address)
         self._counters.stun_requests += 1
         if fresh:
-            path.recent = (request.transaction + path.recent)[:_REMEMBERED]
+            path.recent = stun.remember(request.transaction, path.recent)
             path.heard_at = now
             self._hear_from(path, address, nominated=request.nominates, now=now)
 
@@ -198,7 +196,7 @@ class Paths:
             return False
         if holder is not None:
             holder.known = tuple(one for one in holder.known if one != address)
-        if len(path.known) == MOST_ADDRESSES:
+        if len(path.known) == stun.MOST_ADDRESSES:
             oldest = next(one for one in path.known if one != path.address)
             path.known = tuple(one for one in path.known if one != oldest)
             self._forget_address(path, oldest)

@@ -30,6 +30,7 @@ class Figures(NamedTuple):
     concealed: float  # frames of 20 ms that were guessed
     jitter_ms: float  # all but one in a hundred come within this
     delay_ms: float  # what waiting here adds, as of the last frame
+    strays: int  # datagrams that were not heard: of strangers, or of no use
 
 
 class Speaker(Session):
@@ -104,11 +105,18 @@ class Speaker(Session):
             concealed=buffer.concealed_samples / FRAME_SAMPLES,
             jitter_ms=buffer.delays.nearly_most / SAMPLE_RATE * 1_000,
             delay_ms=buffer.waiting_samples / SAMPLE_RATE * 1_000,
+            strays=self._uplink.door.strays,
         )
 
-    def _add_transceiver(self) -> RTCRtpTransceiver:
+    def _add_transceiver(self, reach: Reach) -> RTCRtpTransceiver:
         transceiver = self._connection.addTransceiver("audio", direction="recvonly")
-        self._uplink = wire.Uplink(transceiver, heard=self._hear, left=lambda: self.stop(Reason.LEFT))
+        self._uplink = wire.Uplink(
+            transceiver,
+            heard=self._hear,
+            left=lambda: self.stop(Reason.LEFT),
+            broke=lambda: self.stop(Reason.LOST),
+        )
+        wire.bind(transceiver, reach, door=self._uplink.door)
         return transceiver
 
     def _silence(self) -> None:

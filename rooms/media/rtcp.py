@@ -1,6 +1,7 @@
 """The few control packets of a room's sound, before they are protected (RFC 3550 §6). Pure functions."""
 
 import struct
+from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Final
 
@@ -24,6 +25,14 @@ class Report:
     lost: float  # share of the packets since its last report, 0 … 1
     highest: int  # the last sequence number it has, with its wraps, 32 bits
     jitter: float  # seconds
+
+
+@dataclass(frozen=True, slots=True)
+class Said:
+    """What a speaker's control packets say of their stream."""
+
+    sent_at: int | None = None  # the middle 32 bits of the last sender report's NTP time
+    left: bool = False  # whether they said goodbye
 
 
 def sender_report(*, ssrc: int, cname: str, at: float, timestamp: int, packets: int, octets: int) -> bytes:
@@ -51,21 +60,39 @@ def goodbye(*, ssrc: int, cname: str) -> bytes:
 
 def read_report(packet: bytes, *, ssrc: int) -> Report | None:
     """Return the report on the stream `ssrc` inside a compound packet in the clear, or None."""
+    for kind, count, body in _parts(packet):
+        skip = {_RECEIVER_REPORT: 8, _SENDER_REPORT: 28}.get(kind)
+        if skip is not None:
+            found = _block(body[skip:], count, ssrc)
+            if found is not None:
+                return found
+    return None
+
+
+def read_speaker(packet: bytes, *, ssrc: int) -> Said:
+    """Return what a compound packet in the clear says of the stream `ssrc`. What is cut says nothing."""
+    sent_at, left = None, False
+    for kind, count, body in _parts(packet):
+        if kind == _SENDER_REPORT and len(body) >= _REPORT.size and int.from_bytes(body[4:8], "big") == ssrc:
+            sent_at = int.from_bytes(body[10:14], "big")
+        elif kind == _GOODBYE:
+            sources = {int.from_bytes(body[at : at + 4], "big") for at in range(4, len(body) - 3, 4)[:count]}
+            left = left or ssrc in sources
+    return Said(sent_at, left)
+
+
+def _parts(packet: bytes) -> Iterator[tuple[int, int, bytes]]:
+    """Yield (type, count, the whole part) of each part that is there whole; what follows is not looked at."""
     at = 0
     for _ in range(_MOST_PACKETS):
         if at + 8 > len(packet):
-            return None
+            return
         first, kind, words = _HEAD.unpack_from(packet, at)
         end = at + 4 * (words + 1)
         if first >> 6 != 2 or end > len(packet):
-            return None
-        skip = {_RECEIVER_REPORT: 8, _SENDER_REPORT: 28}.get(kind)
-        if skip is not None:
-            found = _block(packet[at + skip : end], first & 31, ssrc)
-            if found is not None:
-                return found
+            return
+        yield kind, first & 31, packet[at:end]
         at = end
-    return None
 
 
 def _block(blocks: bytes, count: int, ssrc: int) -> Report | None:

@@ -2,10 +2,18 @@
 
 import asyncio
 import sys
-from collections.abc import Awaitable, Callable, Sequence
+import time
+import traceback
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from typing import Any, Final
 
+import structlog
+
 CANCEL_AGAIN_SECONDS: Final = 1.0
+MOST_LINES: Final = 10  # of the log in each minute about what broke
+LINES_SECONDS: Final = 60.0
+
+log = structlog.get_logger("rooms.media")
 
 
 async def run_until(
@@ -40,6 +48,43 @@ async def end(*tasks: asyncio.Future[Any]) -> None:
         for task in tasks:
             task.cancel()
         await asyncio.wait([ended], timeout=CANCEL_AGAIN_SECONDS)
+
+
+class Breakages:
+    """Logs what broke where nobody waits for it: one short line each, ten in a minute.
+
+    asyncio itself would write a whole traceback each time, and whoever can make something break from outside
+    could fill the disk with them. Give it to `loop.set_exception_handler`.
+    """
+
+    def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
+        self._clock = clock
+        self._since = float("-inf")
+        self._lines = 0
+        self._unsaid = 0
+
+    def __call__(self, loop: asyncio.AbstractEventLoop, context: Mapping[str, Any]) -> None:  # noqa: ARG002 -- as asyncio calls it
+        at = self._clock()
+        if at - self._since >= LINES_SECONDS:
+            self._since, self._lines = at, 0
+        if self._lines >= MOST_LINES:
+            self._unsaid += 1
+            return
+        self._lines += 1
+        unsaid, self._unsaid = self._unsaid, 0
+        problem = context.get("exception")
+        log.error(
+            "media_broke",
+            problem=type(problem).__name__ if problem is not None else context["message"],
+            where=_where(problem),
+            unsaid_before=unsaid,
+        )
+
+
+def _where(problem: BaseException | None) -> str:
+    """Return the place in the code, and no value that was at hand there."""
+    frames = traceback.extract_tb(problem.__traceback__) if problem is not None else []
+    return f"{frames[-1].filename}:{frames[-1].lineno}" if frames else ""
 
 
 async def true_within(check: Callable[[], bool], *, seconds: float) -> bool:

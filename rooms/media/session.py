@@ -49,8 +49,7 @@ class Session:
         self._ended = ended
         self._connection = wire.new_connection()
         self._connection.on("connectionstatechange", self._state_changed)
-        transceiver = self._add_transceiver()
-        wire.bind(transceiver, reach)
+        transceiver = self._add_transceiver(reach)
         wire.serve_dtls(transceiver)
         self._deadline = asyncio.get_running_loop().call_later(CONNECT_SECONDS, self.stop, Reason.LOST)
 
@@ -72,7 +71,8 @@ class Session:
         task.add_done_callback(_hanging_up.discard)
         self._ended(self, reason)
 
-    def _add_transceiver(self) -> RTCRtpTransceiver:
+    def _add_transceiver(self, reach: Reach) -> RTCRtpTransceiver:
+        """Return the connection's one transceiver, bound to what `reach` says."""
         raise NotImplementedError
 
     def _silence(self) -> None:

@@ -16,6 +16,8 @@ Address = tuple[str, int] | tuple[str, int, int, int]  # as `recvfrom` gives it 
 
 TRANSACTION_BYTES: Final = 12
 MOST_BYTES: Final = 1_280  # no ICE check comes near it; what is larger is none
+MOST_ADDRESSES: Final = 4  # of one peer at a time
+_REMEMBERED: Final = 32 * TRANSACTION_BYTES  # requests, a minute or two of them
 
 _REQUEST: Final = 0x0001
 _SUCCESS: Final = 0x0101
@@ -46,6 +48,7 @@ class Request:
     transaction: bytes  # 12 bytes
     us: str  # our half of USERNAME: the ICE user fragment of whom it is for
     them: str  # their half
+    priority: int  # of the path it came by, 32 bits
     nominates: bool  # USE-CANDIDATE: the path it came by is the one to use
     integrity_at: int  # where MESSAGE-INTEGRITY begins in the datagram
 
@@ -78,7 +81,8 @@ def read_request(datagram: bytes) -> Request | None:
     if found is None:
         return None
     attributes, integrity_at = found
-    if _PRIORITY not in attributes:
+    priority = attributes.get(_PRIORITY, b"")
+    if len(priority) != 4 or attributes.get(_USE_CANDIDATE):
         return None
     us, colon, them = attributes.get(_USERNAME, b"").partition(b":")
     if not colon or not us.isascii() or not them.isascii():
@@ -87,9 +91,18 @@ def read_request(datagram: bytes) -> Request | None:
         transaction=datagram[8:20],
         us=us.decode("ascii"),
         them=them.decode("ascii"),
+        priority=int.from_bytes(priority, "big"),
         nominates=_USE_CANDIDATE in attributes,
         integrity_at=integrity_at,
     )
+
+
+def remember(transaction: bytes, recent: bytes) -> bytes:
+    """Return the last transactions of a peer, the newest first: `recent` with this one before it.
+
+    Whoever recorded one may say it again from elsewhere; `transaction in recent` tells.
+    """
+    return (transaction + recent)[:_REMEMBERED]
 
 
 def is_signed(datagram: bytes, *, integrity_at: int, password: bytes) -> bool:

@@ -16,6 +16,7 @@ class Tally:
     duplicated: int = 0
     recovered: int = 0
     concealed: float = 0.0  # frames of 20 ms
+    strays: int = 0
 
     def add(self, figures: Figures) -> None:
         """Count a session that has ended."""
@@ -25,6 +26,7 @@ class Tally:
         self.duplicated += figures.duplicated
         self.recovered += figures.recovered
         self.concealed += figures.concealed
+        self.strays += figures.strays
 
     def with_those(self, still_here: Iterable[Figures]) -> "Tally":
         """Return the sum with those whose sessions go on."""

@@ -119,7 +119,7 @@ def test_a_listener_has_only_so_many_addresses_and_keeps_the_one_in_use(door: Do
     door.ask(path, HERE)
     for port in range(10):
         door.ask(path, ("192.0.2.9", port), now=0.1)
-    assert len(path.known) == paths.MOST_ADDRESSES
+    assert len(path.known) == stun.MOST_ADDRESSES
     assert HERE in path.known
     assert set(door.paths._by_address) == set(path.known)
 

@@ -4,7 +4,7 @@ import asyncio
 import functools
 import threading
 import time
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 
@@ -53,9 +53,16 @@ class Stage:
 
 @asynccontextmanager
 async def on_stage(
-    track: MediaStreamTrack, *, muted: bool = False, public: Sequence[str] = ()
+    track: MediaStreamTrack,
+    *,
+    muted: bool = False,
+    public: Sequence[str] = (),
+    before: Callable[["Stage"], Awaitable[object]] | None = None,
 ) -> AsyncIterator[Stage]:
-    """Bring `track` in. Before `public` addresses stands a router that hands their ports on to loopback's."""
+    """Bring `track` in. Before `public` addresses stands a router that hands their ports on to loopback's.
+
+    `before` may do something between the answer and the moment at which the client has it.
+    """
     client = wire.new_connection()
     wire.bind(client.addTransceiver(track, direction="sendonly"), machine.near())
     ended: list[Reason] = []
@@ -69,6 +76,8 @@ async def on_stage(
     )
     stage = Stage(speaker, client, await speaker.answer(await offer_of(client)), ended=ended)
     speaker.on_packet = lambda packet, _: stage.packets.append(packet)
+    if before is not None:
+        await before(stage)
     way = functools.reduce(lambda sdp, one: sdp.replace(one, machine.LOOPBACK), public, stage.answer)
     await client.setRemoteDescription(RTCSessionDescription(sdp=way, type="answer"))
     ticking = asyncio.create_task(clock.run(stage.tick))

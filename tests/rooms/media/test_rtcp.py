@@ -56,3 +56,22 @@ def test_a_report_on_our_stream_is_found_among_others() -> None:
 def test_no_packet_makes_it_stumble(packet: bytes, kind: int) -> None:
     rtcp.read_report(packet, ssrc=SSRC)
     rtcp.read_report(b"\x9f" + bytes([kind]) + packet, ssrc=int.from_bytes(packet[6:10], "big"))
+
+
+def test_a_speaker_says_when_it_sent_and_that_it_leaves() -> None:
+    report = rtcp.sender_report(ssrc=7, cname="a", at=1_000.5, timestamp=1, packets=2, octets=3)
+    left = rtcp.goodbye(ssrc=7, cname="a")
+    middle = ((1_000 + 2_208_988_800) & 0xFFFF) << 16 | 0x8000
+    assert rtcp.read_speaker(report, ssrc=7) == rtcp.Said(sent_at=middle)
+    assert rtcp.read_speaker(report + left, ssrc=7) == rtcp.Said(sent_at=middle, left=True)
+    assert rtcp.read_speaker(report + left, ssrc=8) == rtcp.Said()
+
+
+@given(st.binary(max_size=200), st.sampled_from([200, 201, 203, 205]), st.integers(0, 31))
+def test_whatever_a_speaker_sends_as_control_is_read_or_passed_over(
+    body: bytes, kind: int, count: int
+) -> None:
+    head = bytes([128 | count, kind])
+    for packet in (body, head + body, head + (len(body) // 4).to_bytes(2, "big") + body):
+        said = rtcp.read_speaker(packet, ssrc=1)
+        assert said.sent_at is None or said.sent_at < 1 << 32

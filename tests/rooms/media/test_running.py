@@ -93,3 +93,27 @@ async def test_a_part_that_ends_by_itself_ends_the_others(part: Callable[[], Awa
         assert part is nothing
     assert other.cancelled()
     assert not finished.is_set()
+
+
+async def test_what_breaks_unheard_is_told_in_short_lines_and_only_so_many(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    at = [0.0]
+    loop = asyncio.get_running_loop()
+    loop.set_exception_handler(running.Breakages(clock=lambda: at[0]))
+
+    def breaks() -> None:
+        raise IndexError("192.0.2.1")
+
+    for _ in range(1_000):
+        loop.call_soon(breaks)
+    await asyncio.sleep(0.05)
+    at[0] = running.LINES_SECONDS
+    loop.call_soon(breaks)
+    await asyncio.sleep(0.01)
+
+    lines = [str(record.msg) for record in caplog.records]
+    assert len(lines) == running.MOST_LINES + 1
+    assert max(map(len, lines)) < 400
+    assert "192.0.2.1" not in "".join(lines)
+    assert "'unsaid_before': 990" in lines[-1]
