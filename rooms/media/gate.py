@@ -5,6 +5,7 @@ Session descriptions hold addresses, so nothing here may be logged, and the refu
 """
 
 import re
+from collections.abc import Iterator
 from dataclasses import dataclass
 from enum import StrEnum
 from typing import Final
@@ -35,24 +36,26 @@ _ANY_DIRECTION: Final = ("sendrecv", "sendonly", "recvonly", "inactive")
 
 _TOKEN = r"[A-Za-z0-9!#$%&'*+.^_`{|}~-]{1,64}"  # noqa: S105 -- RFC 8866's word, no secret
 _ICE_CHAR = r"[A-Za-z0-9+/]"
+_HASHES: Final = {"sha-256": 32, "sha-384": 48, "sha-512": 64}  # octets; weaker ones are passed over
 
-# Attributes that pass, each with the only shape in which it does (RFC 8866, 8839, 8122, 5888, 8285).
+# Attributes that pass, each with the only shape in which it does (RFC 8866, 8839, 8122, 5888, 8285, 6464).
 _KNOWN: Final = {
     "group": re.compile(rf"BUNDLE {_TOKEN}"),
     "mid": re.compile(_TOKEN),
     "ice-ufrag": re.compile(rf"{_ICE_CHAR}{{4,256}}"),
     "ice-pwd": re.compile(rf"{_ICE_CHAR}{{22,256}}"),
-    "fingerprint": re.compile(r"[Ss][Hh][Aa]-(?:256|384|512) [0-9A-Fa-f]{2}(?::[0-9A-Fa-f]{2}){31,63}"),
-    "setup": re.compile(r"actpass|active"),
+    "fingerprint": re.compile(rf"{_TOKEN} [0-9A-Fa-f]{{2}}(?::[0-9A-Fa-f]{{2}}){{0,127}}"),
+    "setup": re.compile(r"actpass|active|passive|holdconn", re.IGNORECASE | re.ASCII),
     "extmap": re.compile(
-        r"(?:[1-9]|1[0-4])(?:/(?:sendrecv|sendonly|recvonly))?"
-        r" urn:ietf:params:rtp-hdrext:(?:sdes:mid|ssrc-audio-level)"
+        r"([1-9]|1[0-4])(?:/(?:sendrecv|sendonly|recvonly))?"
+        r" (urn:ietf:params:rtp-hdrext:(?:sdes:mid|ssrc-audio-level))(?: vad=(?:on|off))?"
     ),
     "rtcp-mux": re.compile(r""),
 }
 _ONCE: Final = ("mid", "ice-ufrag", "ice-pwd", "setup")
-_MEDIA_LINE: Final = re.compile(r"m=audio ([0-9]{1,5}) UDP/TLS/RTP/SAVPF ([0-9]{1,3}(?: [0-9]{1,3}){0,63})")
-_OPUS: Final = re.compile(r"a=rtpmap:([0-9]{1,3}) opus/48000/2", re.IGNORECASE)
+_OVERRIDDEN: Final = ("ice-ufrag", "ice-pwd", "setup", "fingerprint")  # in the head, by those of the section
+_MEDIA_LINE: Final = re.compile(r"m=audio ([0-9]{1,5}) UDP/TLS/RTP/SAVPF ([0-9]{1,3}(?: [0-9]{1,3}){0,127})")
+_OPUS: Final = re.compile(r"a=rtpmap:([0-9]{1,3}) opus/48000/2", re.IGNORECASE | re.ASCII)
 _PAYLOAD_TYPES: Final = range(96, 128)  # dynamic, RFC 3551; below 96 RTCP multiplexing reads some as RTCP
 
 
@@ -74,7 +77,7 @@ class Offer:
     def fingerprints(self) -> list[tuple[str, bytes]]:
         """Return (hash, digest) for each certificate fingerprint (RFC 8122): ("sha-256", 32 bytes)."""
         halves = (value.split(" ") for known, value in self.attributes if known == "fingerprint")
-        return [(name.lower(), bytes.fromhex(digest.replace(":", ""))) for name, digest in halves]
+        return [(name, bytes.fromhex(digest.replace(":", ""))) for name, digest in halves]
 
 
 def admit(offer: str, purpose: Purpose) -> str:
@@ -95,8 +98,12 @@ def read(offer: str, purpose: Purpose) -> Offer:
     if len(media_at) != 1:
         raise BadOffer("The offer must have exactly one media section, for audio.")
     parts = _media_line(lines[media_at[0]])
-    _check_direction(lines[: media_at[0]], lines[media_at[0] :], purpose)
-    taken_apart = Offer(payload_type=_opus_type(lines, parts), attributes=tuple(_attributes(lines)))
+    head, section = lines[: media_at[0]], lines[media_at[0] :]
+    _check_direction(head, section, purpose)
+    taken_apart = Offer(
+        payload_type=_opus_type(section, parts),
+        attributes=tuple(_of_both(_attributes(head), _attributes(section))),
+    )
     _check_complete(taken_apart)
     return taken_apart
 
@@ -126,14 +133,13 @@ def finish(answer: str) -> str:
 def _lines(offer: str) -> list[str]:
     if len(offer.encode("utf-8", "replace")) > MOST_BYTES:
         raise BadOffer("The offer is larger than 16 kB.")
-    if not offer.isascii():
-        raise BadOffer("The offer must be plain ASCII.")
     lines = offer.replace("\r\n", "\n").rstrip("\n").split("\n")
     if len(lines) > MOST_LINES:
         raise BadOffer("The offer has too many lines.")
     if lines[0] != "v=0":
         raise BadOffer("The offer is not a session description.")
-    if not all(line.isprintable() and line[1:2] == "=" for line in lines):
+    # Text that nobody reads may be in any language (RFC 8866 §5); what we read must have its own shape.
+    if any(line[1:2] != "=" or "\0" in line or "\r" in line for line in lines):
         raise BadOffer("The offer has a line that no session description has.")
     return lines
 
@@ -172,11 +178,35 @@ def _attributes(lines: list[str]) -> list[tuple[str, str]]:
         shape = _KNOWN.get(name) if line.startswith("a=") else None
         if shape is None:
             continue
-        if shape.fullmatch(value):
-            known.append((name, value))
+        if (found := shape.fullmatch(value)) is not None:
+            known.extend(_plainly(name, found))
         elif name not in {"extmap", "group"}:
             raise BadOffer(f"The offer's {name} is not one this house can answer.")
     return known
+
+
+def _plainly(name: str, found: re.Match[str]) -> list[tuple[str, str]]:
+    """Return the attribute as we say it ourselves; nothing if it is one that we can do without."""
+    if name == "setup":
+        return [(name, found[0].lower())]
+    if name == "extmap":
+        return [(name, f"{found[1]} {found[2]}")]
+    if name == "fingerprint":
+        # Of several hashes those that we trust are enough, whatever the others are (RFC 8122 §5).
+        method, digest = found[0].split(" ")
+        size = _HASHES.get(method.lower())
+        if size is None:
+            return []
+        if len(digest) != 3 * size - 1:
+            raise BadOffer("The offer's fingerprint is not one this house can answer.")
+        return [(name, f"{method.lower()} {digest.upper()}")]
+    return [(name, found[0])]
+
+
+def _of_both(head: list[tuple[str, str]], section: list[tuple[str, str]]) -> Iterator[tuple[str, str]]:
+    """Yield each attribute once, those of the section before those of the head that they stand for."""
+    own = {name for name, _ in section if name in _OVERRIDDEN}
+    yield from dict.fromkeys([*((name, value) for name, value in head if name not in own), *section])
 
 
 def _check_complete(offer: Offer) -> None:
@@ -184,7 +214,9 @@ def _check_complete(offer: Offer) -> None:
     for name in _ONCE:
         if len({value for known, value in offer.attributes if known == name}) != 1:
             raise BadOffer(f"The offer must say {name} once.")
-    if not 1 <= names.count("fingerprint") <= 4:
+    if offer.said("setup") not in {"actpass", "active"}:
+        raise BadOffer("The offer's setup is not one this house can answer.")
+    if not 1 <= names.count("fingerprint") <= 8:
         raise BadOffer("The offer must have a fingerprint.")
     if "rtcp-mux" not in names:
         raise BadOffer("The offer must allow rtcp-mux.")

@@ -91,7 +91,11 @@ def test_an_offer_of_both_directions_is_taken_for_the_one_that_is_meant(purpose:
         pytest.param("hello", Purpose.LISTEN, id="no description"),
         pytest.param(FIREFOX + "a=x:" + "y" * 16_384, Purpose.LISTEN, id="too large"),
         pytest.param(FIREFOX + "a=x\r\n" * 500, Purpose.LISTEN, id="too many lines"),
-        pytest.param(FIREFOX.replace("s=-", "s=\u00e9"), Purpose.LISTEN, id="not ASCII"),
+        pytest.param(
+            FIREFOX.replace("a=mid:0", "a=mid:\u00e9"), Purpose.LISTEN, id="not ASCII where we read"
+        ),
+        pytest.param(FIREFOX.replace("opus/48000", "opu\u017f/48000"), Purpose.LISTEN, id="nearly Opus"),
+        pytest.param(FIREFOX.replace("sha-256", "sha-512"), Purpose.LISTEN, id="a digest too short"),
         pytest.param(FIREFOX + "a=x\x00y\r\n", Purpose.LISTEN, id="a control character"),
         pytest.param(SPEAKING, Purpose.LISTEN, id="sends but wants to listen"),
         pytest.param(FIREFOX, Purpose.SPEAK, id="receives but wants to speak"),
@@ -130,6 +134,114 @@ def test_what_this_house_cannot_answer_is_refused_without_being_quoted(offer: st
     with pytest.raises(BadOffer) as refused:
         gate.admit(offer, purpose)
     assert "8436af17" not in str(refused.value)
+
+
+# What an offer may say besides (RFC 8866, 8839, 8122, 8285, 6464, 8842, 7587), in its head and its section.
+SHA_1 = "a=fingerprint:sha-1 4A:AD:B9:B1:3F:82:18:3B:54:02:12:DF:3E:5D:49:6B:19:E5:7C:AB"
+ANYWHERE = [
+    SHA_1,
+    SHA_1.replace("sha-1", "SHA-1"),
+    "a=fingerprint:md5 4A:AD:B9:B1:3F:82:18:3B:54:02:12:DF:3E:5D:49:6B",
+    f"a=fingerprint:sha-256 {FINGERPRINT}",
+    f"a=fingerprint:SHA-256 {FINGERPRINT.lower()}",
+    f"a=fingerprint:sha3-256 {FINGERPRINT}",
+    "a=ice-options:trickle renomination",
+    "a=ice-options:ice2",
+    "a=ice-pacing:50",
+    "a=tls-id:1e5e4a5c2b4d4d9a9e0d5a2c8b7f6e5d",
+    "a=extmap-allow-mixed",
+    "a=x-of-tomorrow",
+    "a=x-of-tomorrow:\u00fcber \u65e5\u672c \U0001f3a4",
+    "a=tool:caf\u00e9\ttab",
+]
+IN_THE_HEAD = [
+    *ANYWHERE,
+    f"a=fingerprint:sha-512 {FINGERPRINT}:{FINGERPRINT}",
+    "a=setup:active",
+    "a=setup:passive",
+    "a=ice-ufrag:another",
+    "a=ice-pwd:anotherpasswordof24letters",
+    f"a=fingerprint:sha-256 {FINGERPRINT[::-1]}",
+    "a=group:LS 0",
+    "a=group:BUNDLE 0 1",
+    "a=msid-semantic: WMS",
+    "a=identity:eyJpZHAi",
+    "a=inactive",
+]
+IN_THE_SECTION = [
+    *ANYWHERE,
+    "i=Ada\u2019s microphone",
+    "b=AS:64",
+    "a=setup:ACTPASS",
+    "a=setup:actpass",
+    "a=extmap:4/inactive urn:ietf:params:rtp-hdrext:sdes:mid",
+    "a=extmap:5/sendrecv http://www.webrtc.org/experiments/rtp-hdrext/abs-send-time",
+    "a=extmap:6 urn:ietf:params:rtp-hdrext:ssrc-audio-level vad=on",
+    "a=extmap:4096 urn:ietf:params:rtp-hdrext:toffset",
+    "a=extmap:200 urn:ietf:params:rtp-hdrext:sdes:rtp-stream-id",
+    "a=fmtp:109 minptime=10;useinbandfec=1;usedtx=1;cbr=1;x-google-min-bitrate=10",
+    "a=fmtp:109 sprop-stereo=1; maxaveragebitrate=510000",
+    "a=rtcp-fb:109 transport-cc",
+    "a=rtcp-fb:* nack",
+    "a=rtcp-rsize",
+    "a=rtcp-mux-only",
+    "a=rtcp:9 IN IP6 ::",
+    "a=rtpmap:63 red/48000/2",
+    "a=ptime:20",
+    "a=maxptime:120",
+    "a=msid:- d1f0c8a2",
+    "a=ssrc-group:FID 1 2",
+    "a=candidate:1 1 TCP 1518280447 192.0.2.1 9 typ host tcptype passive",
+    "a=candidate:2 1 UDP 41885439 192.0.2.2 4242 typ relay raddr 0.0.0.0 rport 0 network-cost 999",
+    "a=candidate:3 1 SCTP 41885439 192.0.2.2 4242 typ host",
+    "a=candidate:4 1 udp 1 2001:db8::1 4242 typ of-tomorrow ufrag abcd",
+    "a=candidate:5 2 udp 1 1c7a6bd8-1fb4-4a57-9a02-1a1f8bd4e4cc.local 4242 typ srflx raddr 0.0.0.0 rport 0",
+    "a=remote-candidates:1 192.0.2.3 4242",
+]
+
+
+def with_additions(offer: str, head: list[str], section: list[str]) -> str:
+    first, media = offer.split("m=audio ")
+    lines = media.split("\r\n")
+    return "".join(
+        [
+            first,
+            *(f"{line}\r\n" for line in head),
+            "m=audio ",
+            "\r\n".join([*lines[:2], *section, *lines[2:]]),
+        ]
+    )
+
+
+@given(
+    head=st.lists(st.sampled_from(IN_THE_HEAD), unique=True),
+    section=st.lists(st.sampled_from(IN_THE_SECTION), unique=True),
+)
+def test_nothing_that_may_be_said_besides_turns_an_offer_away(head: list[str], section: list[str]) -> None:
+    for offer, purpose in ((FIREFOX, Purpose.LISTEN), (SPEAKING, Purpose.SPEAK)):
+        # Firefox says its fingerprint in the head, where one in the section comes before it.
+        plain = gate.read(offer, purpose)
+        read = gate.read(with_additions(offer, head, section), purpose)
+        assert [read.said(name) for name in ONCE] == [plain.said(name) for name in ONCE]
+        assert plain.fingerprints[0] in read.fingerprints
+        assert {name for name, _ in read.fingerprints} <= {"sha-256", "sha-512"}
+
+
+ONCE = ("mid", "ice-ufrag", "ice-pwd", "setup")
+
+
+def test_of_how_loud_somebody_is_more_may_be_said() -> None:
+    loud = "urn:ietf:params:rtp-hdrext:ssrc-audio-level"
+    admitted = gate.admit(
+        SPEAKING.replace(f"extmap:1 {loud}", f"extmap:1/sendonly {loud} vad=on"), Purpose.SPEAK
+    )
+    assert f"a=extmap:1 {loud}" in admitted.splitlines()
+
+
+def test_what_a_section_says_counts_before_what_the_head_says() -> None:
+    other = ":".join(["AB"] * 32)
+    own = with_additions(FIREFOX, [], [f"a=fingerprint:sha-256 {other}"])
+    assert gate.read(own, Purpose.LISTEN).fingerprints == [("sha-256", bytes.fromhex("AB" * 32))]
 
 
 @given(

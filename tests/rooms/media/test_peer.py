@@ -20,6 +20,7 @@ from rooms.media.peer import Speaker
 from rooms.media.session import Reason
 from rooms.media.sound import FRAME_SAMPLES, SAMPLE_RATE, Samples, silence
 from tests.rooms.media.ground import Tone, offer_of, sine, until
+from tests.rooms.media.test_gate import IN_THE_HEAD, IN_THE_SECTION, with_additions
 
 pytestmark = pytest.mark.asyncio
 
@@ -58,10 +59,12 @@ async def on_stage(
     muted: bool = False,
     public: Sequence[str] = (),
     before: Callable[["Stage"], Awaitable[object]] | None = None,
+    offered: Callable[[str], str] = str,
 ) -> AsyncIterator[Stage]:
     """Bring `track` in. Before `public` addresses stands a router that hands their ports on to loopback's.
 
-    `before` may do something between the answer and the moment at which the client has it.
+    `before` may do something between the answer and the moment at which the client has it; `offered` may say
+    the offer in other words.
     """
     client = wire.new_connection()
     wire.bind(client.addTransceiver(track, direction="sendonly"), machine.near())
@@ -74,7 +77,7 @@ async def on_stage(
         ended=lambda _, reason: ended.append(reason),
         muted=muted,
     )
-    stage = Stage(speaker, client, await speaker.answer(await offer_of(client)), ended=ended)
+    stage = Stage(speaker, client, await speaker.answer(offered(await offer_of(client))), ended=ended)
     speaker.on_packet = lambda packet, _: stage.packets.append(packet)
     if before is not None:
         await before(stage)
@@ -113,6 +116,15 @@ class ToneOfFrames(MediaStreamTrack):
         frame.sample_rate, frame.pts, frame.time_base = SAMPLE_RATE, self._sent * FRAME_SAMPLES, TIME_BASE
         self._sent += 1
         return frame
+
+
+async def test_an_offer_with_all_that_may_be_said_besides_comes_about() -> None:
+    head = [line for line in IN_THE_HEAD if "fingerprint:sha-" not in line or "sha-1" in line]
+    section = [
+        line for line in IN_THE_SECTION if "extmap" not in line and "fingerprint:sha-256" not in line.lower()
+    ]
+    async with on_stage(Tone(440.0), offered=lambda offer: with_additions(offer, head, section)) as stage:
+        await until(lambda: stage.speaker.meter.speaking)
 
 
 async def test_a_tone_is_heard_soon_and_whole() -> None:
