@@ -167,11 +167,10 @@ def end_with_period(*, subscription_id: str, ends: bool, key: str) -> Subscripti
 
 def read_invoice(invoice_id: str) -> InvoiceState:
     invoice: Any = _ask(lambda stripe: stripe.invoices.retrieve(invoice_id))
-    details = invoice.parent.subscription_details if invoice.parent else None
-    is_paid = invoice.status == "paid"
+    is_paid = reading.said(invoice, "status") == "paid"
     return InvoiceState(
         id=invoice.id,
-        subscription=reading.id_of(details.subscription) if details else "",
+        subscription=reading.id_of(reading.said(invoice, "parent", "subscription_details", "subscription")),
         is_paid=is_paid,
         payment=_payment_of(invoice_id) if is_paid and invoice.amount_paid else None,
     )
@@ -180,8 +179,8 @@ def read_invoice(invoice_id: str) -> InvoiceState:
 def _payment_of(invoice_id: str) -> Payment | None:
     params = _params({"invoice": invoice_id, "status": "paid"})
     payments: Any = _ask(lambda stripe: stripe.invoice_payments.list(params))
-    intents = [reading.id_of(one.payment.payment_intent) for one in payments.data]
-    return read_payment(intents[0]) if intents else None
+    intents = [reading.id_of(reading.said(one, "payment", "payment_intent")) for one in payments.data]
+    return next((read_payment(intent) for intent in intents if intent), None)
 
 
 # Payees and transfers
@@ -266,8 +265,10 @@ def read_event(payload: bytes, signature: str) -> SignedEvent:
             continue
         except ValueError as error:
             raise InvalidSignature("The body is no event.") from error
-        if event.api_version != API_VERSION:
-            raise WrongVersion(f"The endpoint sends {event.api_version}; we read {API_VERSION}.")
+        if reading.said(event, "api_version") != API_VERSION:
+            raise WrongVersion(
+                f"The endpoint sends {reading.said(event, 'api_version')}; we read {API_VERSION}."
+            )
         return reading.event(event)
     raise InvalidSignature("The signature fits none of our secrets.")
 

@@ -14,6 +14,7 @@ from starlette.responses import JSONResponse, Response
 from payments.sandbox import clock
 from payments.sandbox.errors import Refusal
 from payments.sandbox.expand import expanded
+from payments.sandbox.fields import as_sent
 from payments.sandbox.idempotency import Keys
 from payments.sandbox.lines import HangUp
 from payments.sandbox.parameters import decode, read
@@ -110,7 +111,8 @@ class Api:
         try:
             with state.transaction():
                 body = expanded(state, route.handler(self.world, call), call.params.get("expand", []))
-                return self._keep(call, fingerprint, {"status": 200, "body": body})
+                sent = as_sent(body, bare=self.world.switches.leave_out_optional)
+                return self._keep(call, fingerprint, {"status": 200, "body": sent})
         except Refusal as refusal:
             if not refusal.executed:
                 raise

@@ -147,6 +147,7 @@ def charge_details(card: Card, amount: int) -> Body:
         "network_transaction_id": None,
         "overcapture": {"maximum_amount_capturable": amount, "status": "unavailable"},
         "three_d_secure": None,
+        "transaction_link_id": None,
     }
     return {"type": "card", "card": details}
 

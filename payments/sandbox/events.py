@@ -3,6 +3,7 @@
 import copy
 
 from payments.sandbox import lists
+from payments.sandbox.fields import as_sent
 from payments.sandbox.parameters import EXPAND, PAGE, Flag, Several, Text
 from payments.sandbox.shapes import Body, new, new_id
 from payments.sandbox.state import Row
@@ -15,7 +16,7 @@ def emit(world: World, name: str, row: Row, *, before: Body | None = None, at: i
     `before` holds the former values of the fields that changed, for events whose name ends in `updated`.
     """
     account = row.id if row.kind == "account" else row.account
-    data: Body = {"object": copy.deepcopy(row.body)}
+    data: Body = {"object": as_sent(row.body, bare=world.switches.leave_out_optional)}
     if before is not None:
         data["previous_attributes"] = copy.deepcopy(before)
     asking = world.asking

@@ -1,7 +1,6 @@
 """Running the stand-in: as a process of its own, or inside a test."""
 
 import asyncio
-import copy
 import socket
 import threading
 from collections.abc import Callable, Coroutine, Iterator
@@ -13,6 +12,7 @@ import uvicorn
 
 from payments.sandbox import billing, clock, connect, disputes, paying
 from payments.sandbox.app import build
+from payments.sandbox.fields import as_sent
 from payments.sandbox.journal import Journal
 from payments.sandbox.lines import Line
 from payments.sandbox.shapes import Body
@@ -98,7 +98,7 @@ class StandIn:
 
     def objects(self, kind: str) -> list[Body]:
         """Return every object of a kind ("charge", "checkout.session"), of all accounts, newest first."""
-        return self._do(lambda: [copy.deepcopy(row.body) for row in self._world.state.all(kind)])
+        return self._do(lambda: [as_sent(row.body) for row in self._world.state.all(kind)])
 
     def find(self, identity: str) -> Body:
         """Return the object with this id; KeyError if there is none."""
@@ -107,7 +107,7 @@ class StandIn:
             row = self._world.state.find(identity)
             if row is None:
                 raise KeyError(identity)
-            return copy.deepcopy(row.body)
+            return as_sent(row.body)
 
         return self._do(look)
 
@@ -131,7 +131,7 @@ class StandIn:
             row = self._world.state.get("checkout.session", session)
             if paying.pay(self._world, row, number=card, email=email, name=name):
                 paying.answer_confirmation(self._world, row, authenticated=authenticate)
-            return copy.deepcopy(row.body)
+            return as_sent(row.body)
 
         return self._do(act)
 
@@ -143,7 +143,7 @@ class StandIn:
             connect.finish(
                 self._world, row, name=name, country=country, iban=iban or "IE29AIBK93115212345678"
             )
-            return copy.deepcopy(row.body)
+            return as_sent(row.body)
 
         return self._do(act)
 
@@ -153,7 +153,7 @@ class StandIn:
         def act() -> Body:
             row = self._world.state.get("account", account)
             connect.restrict(self._world, row)
-            return copy.deepcopy(row.body)
+            return as_sent(row.body)
 
         return self._do(act)
 
@@ -164,7 +164,7 @@ class StandIn:
             with self._world.state.transaction():
                 row = self._world.state.get("subscription", subscription)
                 billing.cancel_at_period_end(self._world, row, cancel=True)
-                return copy.deepcopy(row.body)
+                return as_sent(row.body)
 
         return self._do(act)
 
@@ -174,7 +174,7 @@ class StandIn:
         def act() -> Body:
             with self._world.state.transaction():
                 row = self._world.state.get("charge", charge)
-                return copy.deepcopy(disputes.open_dispute(self._world, row, at=self._world.state.now()).body)
+                return as_sent(disputes.open_dispute(self._world, row, at=self._world.state.now()).body)
 
         return self._do(act)
 

@@ -41,6 +41,8 @@ class Switches:
     """The wait after a failed delivery; doubled each time."""
     most_attempts: int = 15
     """How often a webhook is tried before Stripe gives it up."""
+    leave_out_optional: bool = False
+    """Leave out every field that Stripe may leave out, in answers and events alike."""
     api_latency_seconds: float = 0.0
     """How long each API request takes."""
     fail_next: list[Failure] = field(default_factory=list)

@@ -16,7 +16,7 @@ import stripe
 import typing_extensions
 from stripe import ListObject, StripeObject
 
-from payments.sandbox import expand, shapes
+from payments.sandbox import expand, fields, shapes
 from payments.sandbox.parameters import Group, Rule, Several
 from payments.sandbox.serve import StandIn
 from payments.sandbox.surface import ROUTES
@@ -49,15 +49,10 @@ KINDS: dict[str, type[StripeObject]] = {
     "transfer": stripe.Transfer,
     "transfer_reversal": stripe.TransferReversal,
 }
-LEFT_OUT: dict[str, set[str]] = {
-    # What Stripe itself leaves out: fields that only `expand` brings, and those that only some objects have.
-    "charge": {"refunds"},
-    "checkout.session": {"line_items"},
-    "customer": {"cash_balance", "invoice_credit_balance", "sources", "subscriptions", "tax", "tax_ids"},
-    "event": {"account", "context"},
-    "invoice": {"confirmation_secret", "payments"},
-    "item": {"discounts", "taxes"},
-    "price": {"currency_options", "tiers"},
+UNLESS_DELETED: dict[str, set[str]] = {
+    # The SDK has one type for an object and what is left of it once it is deleted; only that lacks these.
+    "account": {"charges_enabled", "details_submitted", "payouts_enabled", "type"},
+    "customer": {"balance", "invoice_settings", "metadata"},
 }
 Sell = Callable[..., stripe.checkout.Session]
 
@@ -134,10 +129,8 @@ def object_faults(value: Any, kind: type, path: str) -> list[str]:
     if not isinstance(value, dict):
         return [f"{path} is {value!r}, not an object"]
     known = fields_of(kind)
-    found = [f"{path}.{name} is not Stripe's" for name in value.keys() - known.keys()]
     required = {name for name, hint in known.items() if not is_optional(hint)}
-    if isinstance(value.get("object"), str):
-        required = expected_fields(value, known)
+    found = [f"{path}.{name} is not Stripe's" for name in value.keys() - known.keys()]
     found += [f"{path}.{name} is missing" for name in required - value.keys()]
     return found + [
         fault
@@ -146,10 +139,71 @@ def object_faults(value: Any, kind: type, path: str) -> list[str]:
     ]
 
 
-def expected_fields(value: dict[str, Any], known: dict[str, Any]) -> set[str]:
-    if value["object"] == "payment_method":  # only the hash of its own type is there
-        return {name for name, hint in known.items() if not is_optional(hint)} | {value["type"], "customer"}
-    return known.keys() - {"deleted"} - LEFT_OUT.get(value["object"], set())
+# The three states of a field: required, null when unset, absent when unset. The SDK's types tell only the
+# first from the others; which of those it is, Stripe's types for TypeScript say: `field_states.json`.
+
+
+def state_faults(thing: dict[str, Any], where: str) -> list[str]:
+    """Return what is null though Stripe would leave it out, or missing though it would not."""
+    return hash_faults(thing, thing["object"], "", where)
+
+
+def hash_faults(node: dict[str, Any], kind: str, path: str, where: str) -> list[str]:
+    optional, nullable = (
+        {each.rpartition(".")[2] for each in names if each.rpartition(".")[0] == path}
+        for names in (fields.OPTIONAL[kind], fields.NULLABLE[kind])
+    )
+    expected = fields_of(hash_type(kind, path)).keys() - optional - {"deleted"}
+    found = [f"{where}.{name} is missing" for name in expected - node.keys()]
+    for name, value in node.items():
+        if value is None and (name in optional or name not in nullable):
+            found.append(f"{where}.{name} is null")
+        found += value_faults(value, kind, f"{path}.{name}" if path else name, f"{where}.{name}")
+    return found
+
+
+def value_faults(value: Any, kind: str, path: str, where: str) -> list[str]:
+    if isinstance(value, list):
+        return [fault for each in value for fault in value_faults(each, kind, f"{path}[]", f"{where}[]")]
+    if not isinstance(value, dict):
+        return []
+    if value.get("object") == "list":
+        return [fault for each in value["data"] for fault in state_faults(each, f"{where}[]")]
+    if isinstance(value.get("object"), str):
+        return state_faults(value, where)
+    return hash_faults(value, kind, path, where) if has_fields(hash_type(kind, path)) else []
+
+
+def has_fields(kind: Any) -> bool:
+    return isinstance(kind, type) and issubclass(kind, StripeObject) and bool(fields_of(kind))
+
+
+def hash_type(kind: str, path: str) -> Any:
+    """Return the SDK's type of a hash inside an object (`settings.payouts`), or of the object itself."""
+    hint: Any = KINDS[kind]
+    for part in path.split(".") if path else []:
+        hint = inside(fields_of(hint)[part.removesuffix("[]")])
+    return hint
+
+
+def inside(hint: Any) -> Any:
+    """Return the one SDK type that an optional, a list or an expandable field holds."""
+    if isinstance(hint, type) and issubclass(hint, StripeObject):
+        return hint
+    return next((found for part in typing.get_args(hint) if (found := inside(part)) is not None), None)
+
+
+@pytest.mark.parametrize("kind", sorted(KINDS))
+def test_what_may_be_null_or_absent_is_what_the_sdk_calls_optional(kind: str) -> None:
+    known = fields.OPTIONAL[kind] | fields.NULLABLE[kind]
+    different = {}
+    for path in {""} | {name.rpartition(".")[0] for name in known}:
+        ours = {name.rpartition(".")[2] for name in known if name.rpartition(".")[0] == path}
+        theirs = {name for name, hint in fields_of(hash_type(kind, path)).items() if is_optional(hint)}
+        theirs -= {"deleted"} | (set() if path else UNLESS_DELETED.get(kind, set()))
+        if ours != theirs:
+            different[path] = ours ^ theirs
+    assert different == {}
 
 
 @pytest.fixture
@@ -202,7 +256,7 @@ def test_every_object_has_the_fields_of_the_sdks_type_and_no_other(
         fault
         for kind, objects in seen.items()
         for each in objects
-        for fault in faults(each, KINDS[kind], kind)
+        for fault in [*faults(each, KINDS[kind], kind), *state_faults(each, kind)]
     }
     assert sorted(found) == []
 
@@ -211,7 +265,7 @@ def test_an_events_object_has_the_shape_of_the_object_it_is_about(a_busy_month: 
     found = set()
     for event in a_busy_month.objects("event"):
         thing = event["data"]["object"]
-        found |= set(faults(thing, KINDS[thing["object"]], event["type"]))
+        found |= {*faults(thing, KINDS[thing["object"]], event["type"]), *state_faults(thing, event["type"])}
     assert sorted(found) == []
 
 
@@ -222,10 +276,10 @@ def test_every_event_has_a_name_that_the_sdk_knows(a_busy_month: StandIn) -> Non
 
 @pytest.mark.parametrize("kind", sorted(path.stem for path in shapes._FOLDER.glob("*.json")))
 def test_every_blank_is_of_a_kind_that_the_sdk_knows(kind: str) -> None:
-    value = shapes.new(kind)
+    blank = shapes.new(kind)
     known = fields_of(KINDS[kind])
-    missing = expected_fields(value | {"type": "card"}, known) - value.keys()
-    assert (missing, value.keys() - known.keys()) == (set(), set())
+    required = known.keys() - {name for name in fields.OPTIONAL[kind] if "." not in name} - {"deleted"}
+    assert (required - blank.keys(), blank.keys() - known.keys()) == (set(), set())
 
 
 @pytest.mark.parametrize(
