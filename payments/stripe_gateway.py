@@ -291,7 +291,8 @@ def _ask(question: Callable[[Any], Answer]) -> Answer:
     try:
         return question(_client(settings.STRIPE_SECRET_KEY, settings.STRIPE_API_BASE).v1)
     except (stripe.CardError, stripe.InvalidRequestError, stripe.PermissionError) as error:
-        raise StripeRefused(str(error), error.code or "") from error
+        # The SDK hands a code to some errors only; the body that Stripe sent has it for all.
+        raise StripeRefused(str(error), reading.said(error.error, "code") or "") from error
     except stripe.IdempotencyError as error:
         raise KeyReused(str(error)) from error
     except stripe.StripeError as error:

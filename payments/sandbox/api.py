@@ -11,7 +11,7 @@ from collections.abc import Mapping
 from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 
-from payments.sandbox import clock
+from payments.sandbox import clock, connect
 from payments.sandbox.errors import Refusal
 from payments.sandbox.expand import expanded
 from payments.sandbox.fields import as_sent
@@ -70,15 +70,7 @@ class Api:
         account = headers.get("Stripe-Account")
         if account is None:
             return None
-        row = self.world.state.find(account)
-        if row is None or row.kind != "account":
-            raise Refusal(
-                f"The provided key does not have access to account '{account}' (or that account does not "
-                "exist). Application access may have been revoked.",
-                status=403,
-                code="account_invalid",
-                executed=False,
-            )
+        connect.ours(self.world, account)
         return account
 
     async def _once(self, route: Route, call: Call, fingerprint: str, failure: Failure | None) -> Response:

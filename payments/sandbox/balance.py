@@ -3,10 +3,11 @@
 from payments.sandbox import lists
 from payments.sandbox.errors import Refusal
 from payments.sandbox.parameters import EXPAND, PAGE, Text
-from payments.sandbox.shapes import Body, new, new_id
+from payments.sandbox.shapes import Body, new, new_id, places
 from payments.sandbox.state import Row
 from payments.sandbox.world import Call, Route, World
 
+_SETTLED = frozenset({"charge", "payment", "refund", "refund_failure", "adjustment"})
 _CATEGORY = {
     "payment": "charge",
     "payment_refund": "refund",
@@ -29,8 +30,16 @@ def post(  # noqa: PLR0913 -- a movement of money has that many sides
     available_on: int | None = None,
     category: str | None = None,
 ) -> Row:
-    """Write one movement into an account's balance: minor units, below zero when money leaves."""
+    """Write one movement into an account's balance: minor units, below zero when money leaves.
+
+    What buyers pay and get back is settled in the currency that the switches name; `fee` is in the first one.
+    """
     available_on = at if available_on is None else available_on
+    settled, rate = world.switches.settle_in, None
+    if settled and settled != currency and account is None and kind in _SETTLED:
+        rate = world.switches.exchange_rate
+        amount, fee = exchanged(amount, currency, settled, rate), exchanged(fee, currency, settled, rate)
+        currency = settled
     fee_detail = {"amount": fee, "application": None, "currency": currency, "type": "stripe_fee"}
     body = new(
         "balance_transaction",
@@ -39,6 +48,7 @@ def post(  # noqa: PLR0913 -- a movement of money has that many sides
         available_on=available_on,
         created=at,
         currency=currency,
+        exchange_rate=rate,
         fee=fee,
         fee_details=[fee_detail | {"description": "Stripe processing fees"}] if fee else [],
         net=amount - fee,
@@ -48,6 +58,11 @@ def post(  # noqa: PLR0913 -- a movement of money has that many sides
         type=kind,
     )
     return world.state.add("balance_transaction", body, account=account)
+
+
+def exchanged(amount: int, currency: str, into: str, rate: float) -> int:
+    """Return minor units of one currency in those of another: `rate` is what one whole unit is worth."""
+    return round(amount * rate * 10.0 ** (places(into) - places(currency)))
 
 
 def fee_on(amount: int) -> int:

@@ -164,6 +164,16 @@ def _charge(world: World, subscription: Row, invoice: Row, at: int) -> None:
         emit(world, "customer.subscription.updated", subscription, before=before, at=at)
 
 
+def catch_up(world: World, invoice: Row, *, at: int) -> None:
+    """Let the subscription of an invoice that was paid elsewhere run on."""
+    subscription = world.state.get(
+        "subscription", invoice.body["parent"]["subscription_details"]["subscription"]
+    )
+    if subscription.body["status"] == "past_due":
+        before = world.state.update(subscription, status="active")
+        emit(world, "customer.subscription.updated", subscription, before=before, at=at)
+
+
 def _fall_behind(world: World, subscription: Row, invoice: Row, at: int) -> None:
     is_last = invoice.body["attempt_count"] + 1 >= _MOST_ATTEMPTS
     next_attempt = None if is_last else at + _RETRY_SECONDS

@@ -1,11 +1,12 @@
 """What time brings about by itself: expiry, settlement, renewal, arrival."""
 
-from payments.sandbox import balance, billing, checkout, disputes, paying, payouts, refunds
+from payments.sandbox import balance, billing, checkout, disputes, money_in, paying, payouts, refunds
 from payments.sandbox.world import World
 
 _STEPS = (
     checkout.expire_overdue,
     paying.clear_debits,
+    money_in.book_late,
     balance.settle,
     billing.renew_due,
     refunds.settle,

@@ -2,7 +2,7 @@
 
 from payments.sandbox import lists
 from payments.sandbox.errors import Refusal
-from payments.sandbox.events import emit
+from payments.sandbox.events import emit, emit_about
 from payments.sandbox.parameters import (
     EXPAND,
     PAGE,
@@ -85,8 +85,30 @@ def _set_schedule(body: Body, given: Body) -> None:
     body["settings"]["payouts"]["schedule"] |= payouts.get("schedule", {})
 
 
+def ours(world: World, identity: str) -> Row:
+    """Return a connected account; refuse one that is not, or no longer, connected to the platform."""
+    row = world.state.find(identity)
+    if row is None or row.kind != "account" or row.hidden.get("gone"):
+        raise Refusal(
+            f"The provided key does not have access to account '{identity}' (or that account does not "
+            "exist). Application access may have been revoked.",
+            status=403,
+            code="account_invalid",
+            executed=False,
+        )
+    return row
+
+
+def _retrieve(world: World, call: Call) -> Body:
+    return ours(world, call.ids["id"]).body
+
+
+def _list(world: World, call: Call) -> Body:
+    return lists.page(call, [row for row in world.state.of("account") if not row.hidden.get("gone")])
+
+
 def _update(world: World, call: Call) -> Body:
-    account, given = world.state.get("account", call.ids["id"]), call.params
+    account, given = ours(world, call.ids["id"]), call.params
     body = account.body
     settings = {**body["settings"], "payouts": {**body["settings"]["payouts"]}}
     settings["payouts"]["schedule"] = dict(settings["payouts"]["schedule"])
@@ -111,7 +133,7 @@ def _update(world: World, call: Call) -> Body:
 
 def _link(world: World, call: Call) -> Body:
     given, at = call.params, world.state.now()
-    account = world.state.get("account", given["account"], param="account")
+    account = ours(world, given["account"])
     if given["type"] == "account_update":
         raise Refusal(
             "You cannot create `account_update` type Account Links for this account. You can only create "
@@ -195,6 +217,26 @@ def restrict(world: World, account: Row) -> None:
         emit(world, "account.updated", account, before=before)
 
 
+def stop_payouts(world: World, account: Row) -> None:
+    """Stop what Stripe pays out to the account's bank; transfers to it still arrive."""
+    with world.state.transaction():
+        due = ["external_account"]
+        before = world.state.update(
+            account,
+            payouts_enabled=False,
+            requirements=account.body["requirements"] | {"currently_due": due, "past_due": due},
+        )
+        emit(world, "account.updated", account, before=before)
+
+
+def leave(world: World, account: Row) -> None:
+    """Part an account from the platform: its owner took the access back, or staff deleted it."""
+    application: Body = {"id": "ca_stand_in", "name": "Stagedoor", "object": "application"}
+    with world.state.transaction():
+        world.state.remember(account, gone=True)
+        emit_about(world, "account.application.deauthorized", application, account=account.id)
+
+
 _WISH = Group({"requested": Flag()})
 _SCHEDULE: Spec = {
     "delay_days": Whole(least=0, most=31),
@@ -240,8 +282,8 @@ _LINK: Spec = EXPAND | {
 }
 ROUTES = [
     Route("POST", "/v1/accounts", _create, _CREATE),
-    Route("GET", "/v1/accounts", lists.listing("account"), PAGE),
-    Route("GET", "/v1/accounts/{id}", lists.retrieve("account"), EXPAND),
+    Route("GET", "/v1/accounts", _list, PAGE),
+    Route("GET", "/v1/accounts/{id}", _retrieve, EXPAND),
     Route("POST", "/v1/accounts/{id}", _update, _CHANGE),
     Route("POST", "/v1/account_links", _link, _LINK),
 ]

@@ -10,7 +10,8 @@ from starlette.requests import Request
 from starlette.responses import JSONResponse, RedirectResponse, Response
 from starlette.routing import BaseRoute, Route
 
-from payments.sandbox import clock
+from payments.sandbox import by_hand, clock
+from payments.sandbox.errors import Refusal
 from payments.sandbox.pages import show, templates
 from payments.sandbox.shapes import Body, priced
 from payments.sandbox.switches import Failure, Switches, UnknownSwitch
@@ -56,6 +57,7 @@ class Desk:
             Route("/_stand_in/switches", self.switches, methods=["GET", "POST"]),
             Route("/_stand_in/clock", self.clock, methods=["POST"]),
             Route("/_stand_in/deliver", self.deliver, methods=["POST"]),
+            Route("/_stand_in/acts/{act}", self.act, methods=["POST"]),
         ]
 
     async def home(self, request: Request) -> Response:
@@ -122,6 +124,8 @@ class Desk:
         for name, standard in Switches().as_dict().items():
             if isinstance(standard, bool):
                 settings[name] = name in form
+            elif isinstance(standard, str):
+                settings[name] = str(form.get(name, standard))
             elif isinstance(standard, (int, float)):
                 settings[name] = type(standard)(str(form.get(name, standard)))
         if form.get("fail_status"):
@@ -146,6 +150,17 @@ class Desk:
             return JSONResponse({"error": "advance_seconds takes a whole number of seconds above 0."}, 400)
         clock.advance(self.world, seconds)
         return _back() if is_form else JSONResponse({"now": self.world.state.now()})
+
+    async def act(self, request: Request) -> Response:
+        """Do what people do at Stripe by hand: its arguments as JSON, what it made or changed as answer."""
+        clock.catch_up(self.world)
+        try:
+            made = by_hand.do(self.world, request.path_params["act"], await request.json())
+        except (by_hand.UnknownAct, ValueError) as error:
+            return JSONResponse({"error": str(error)}, 400)
+        except Refusal as refusal:
+            return JSONResponse({"error": refusal.error}, refusal.status)
+        return JSONResponse(made)
 
     async def deliver(self, request: Request) -> Response:
         """Send what waits, and what was given up, now."""

@@ -32,35 +32,30 @@ _EVIDENCE: Spec = {
 }
 
 
-def open_dispute(world: World, charge: Row, *, at: int) -> Row:
-    """Dispute a charge: Stripe takes the amount and a fee from the platform."""
+def open_dispute(world: World, charge: Row, *, at: int, inquiry: bool = False) -> Row:
+    """Dispute a charge: Stripe takes the amount and a fee from the platform.
+
+    An inquiry only asks: the bank takes nothing, and the charge may still be refunded.
+    """
     identity, amount, currency = new_id("du"), charge.body["amount"], charge.body["currency"]
-    movement = balance.post(
-        world,
-        account=None,
-        kind="adjustment",
-        amount=-amount,
-        currency=currency,
-        fee=FEE,
-        source=identity,
-        at=at,
-        category="dispute",
-    )
+    movements = [] if inquiry else [_withdraw(world, identity, amount, currency, at)]
     body = new(
         "dispute",
         id=identity,
         amount=amount,
-        balance_transactions=[movement.body],
+        balance_transactions=movements,
         charge=charge.id,
         created=at,
         currency=currency,
         network_reason_code="10.4",
+        is_charge_refundable=inquiry,
         payment_intent=charge.body["payment_intent"],
+        status="warning_needs_response" if inquiry else "needs_response",
         payment_method_details={
             "type": "card",
             "card": {
                 "brand": "visa",
-                "case_type": "chargeback",
+                "case_type": "inquiry" if inquiry else "chargeback",
                 "network": "visa",
                 "network_reason_code": "10.4",
             },
@@ -69,14 +64,34 @@ def open_dispute(world: World, charge: Row, *, at: int) -> Row:
     body["evidence_details"] |= {"due_by": at + ANSWER_SECONDS}
     dispute = world.state.add("dispute", body)
     world.state.update(charge, disputed=True)
+    world.state.remember(charge, charged_back=not inquiry)
     emit(world, "charge.dispute.created", dispute, at=at)
-    emit(world, "charge.dispute.funds_withdrawn", dispute, at=at)
+    if movements:
+        emit(world, "charge.dispute.funds_withdrawn", dispute, at=at)
     return dispute
+
+
+def _withdraw(world: World, dispute: str, amount: int, currency: str, at: int) -> Body:
+    return balance.post(
+        world,
+        account=None,
+        kind="adjustment",
+        amount=-amount,
+        currency=currency,
+        fee=FEE,
+        source=dispute,
+        at=at,
+        category="dispute",
+    ).body
 
 
 def close(world: World, dispute: Row, *, won: bool, at: int) -> None:
     """End a dispute; if it is won, the amount comes back, and the fee does not."""
     movements = dispute.body["balance_transactions"]
+    if dispute.body["status"].startswith("warning"):
+        world.state.update(dispute, status="warning_closed")
+        emit(world, "charge.dispute.closed", dispute, at=at)
+        return
     if won:
         back = balance.post(
             world,

@@ -16,7 +16,20 @@ def emit(world: World, name: str, row: Row, *, before: Body | None = None, at: i
     `before` holds the former values of the fields that changed, for events whose name ends in `updated`.
     """
     account = row.id if row.kind == "account" else row.account
-    data: Body = {"object": as_sent(row.body, bare=world.switches.leave_out_optional)}
+    return emit_about(world, name, row.body, account=account, before=before, at=at)
+
+
+def emit_about(
+    world: World,
+    name: str,
+    thing: Body,
+    *,
+    account: str | None,
+    before: Body | None = None,
+    at: int | None = None,
+) -> Row:
+    """Write down that `name` happened to an object that no row holds."""
+    data: Body = {"object": as_sent(thing, bare=world.switches.leave_out_optional)}
     if before is not None:
         data["previous_attributes"] = copy.deepcopy(before)
     asking = world.asking
@@ -24,7 +37,7 @@ def emit(world: World, name: str, row: Row, *, before: Body | None = None, at: i
     body = new(
         "event",
         id=new_id("evt"),
-        api_version=API_VERSION,
+        api_version=world.switches.event_version or API_VERSION,
         created=world.state.now() if at is None else at,
         data=data,
         pending_webhooks=len(endpoints),
@@ -37,9 +50,11 @@ def emit(world: World, name: str, row: Row, *, before: Body | None = None, at: i
     if account is not None:
         body["account"] = account
     event = world.state.add("event", body, account=account)
-    for place in endpoints:
+    for place in [] if world.switches.named_in("lose", name) else endpoints:
         owed = {"id": new_id("_whd"), "event": event.id, "connect": place.connect}
-        world.state.add("_delivery", owed | {"attempts": 0, "status": "waiting", "answer": ""})
+        world.state.add(
+            "_delivery", owed | {"attempts": 0, "status": "waiting", "answer": "", "copies_left": 0}
+        )
     return event
 
 

@@ -1,6 +1,7 @@
 """Invoices and invoice payments: what a subscription asks for in each period, and how it was paid."""
 
 from payments.sandbox import lists, money_in
+from payments.sandbox.errors import Refusal
 from payments.sandbox.events import emit
 from payments.sandbox.parameters import EXPAND, PAGE, Choice, Group, Text
 from payments.sandbox.shapes import Body, as_list, new, new_id
@@ -131,6 +132,14 @@ def _join(world: World, invoice: Row, intent: Row, at: int) -> Row:
     return world.state.add("invoice_payment", body)
 
 
+def pay_elsewhere(world: World, invoice: Row, *, at: int) -> None:
+    """Mark an open invoice as paid outside Stripe: paid in full, and no payment of ours stands behind it."""
+    if invoice.body["status"] != "open":
+        raise Refusal("Invoice is already paid or void.", code="invoice_not_open")
+    world.state.update(invoice, amount_paid_off_stripe=invoice.body["amount_due"])
+    _mark_paid(world, invoice, at)
+
+
 def settle(world: World, invoice: Row, intent: Row, *, at: int) -> None:
     """Mark the invoice as paid by the intent, which has succeeded."""
     rows = world.state.all("invoice_payment")
@@ -140,11 +149,15 @@ def settle(world: World, invoice: Row, intent: Row, *, at: int) -> None:
     times = payment.body["status_transitions"] | {"paid_at": at}
     world.state.update(payment, amount_paid=due, status="paid", status_transitions=times)
     emit(world, "invoice_payment.paid", payment, at=at)
+    world.state.update(invoice, attempt_count=invoice.body["attempt_count"] + 1)
+    _mark_paid(world, invoice, at)
+
+
+def _mark_paid(world: World, invoice: Row, at: int) -> None:
     world.state.update(
         invoice,
-        amount_paid=due,
+        amount_paid=invoice.body["amount_due"],
         amount_remaining=0,
-        attempt_count=invoice.body["attempt_count"] + 1,
         attempted=True,
         next_payment_attempt=None,
         status="paid",

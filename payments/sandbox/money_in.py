@@ -155,19 +155,9 @@ def _outcome(network_status: str, reason: str | None, words: str) -> Body:
 
 
 def _succeed(world: World, intent: Row, charge: Row, at: int) -> None:
-    movement = balance.post(
-        world,
-        account=None,
-        kind="payment" if charge.id.startswith("py_") else "charge",
-        amount=charge.body["amount"],
-        currency=charge.body["currency"],
-        fee=balance.fee_on(charge.body["amount"]),
-        source=charge.id,
-        at=at,
-        available_on=at + world.switches.funds_delay_seconds,
-        category="charge",
-    )
-    world.state.update(charge, balance_transaction=movement.id)
+    world.state.remember(charge, books_at=at + world.switches.fees_delay_seconds)
+    if not world.switches.fees_delay_seconds:
+        _book(world, charge, at)
     world.state.update(
         intent,
         amount_received=charge.body["amount"],
@@ -180,6 +170,32 @@ def _succeed(world: World, intent: Row, charge: Row, at: int) -> None:
     emit(world, "payment_intent.succeeded", intent, at=at)
     if charge.hidden["disputed"]:
         disputes.open_dispute(world, charge, at=at)
+
+
+def _book(world: World, charge: Row, at: int) -> Body:
+    """Write the charge and its fee into the balance; return what the charge's fields were before."""
+    movement = balance.post(
+        world,
+        account=None,
+        kind="payment" if charge.id.startswith("py_") else "charge",
+        amount=charge.body["amount"],
+        currency=charge.body["currency"],
+        fee=balance.fee_on(charge.body["amount"]),
+        source=charge.id,
+        at=at,
+        available_on=at + world.switches.funds_delay_seconds,
+        category="charge",
+    )
+    world.state.remember(charge, books_at=None)
+    return world.state.update(charge, balance_transaction=movement.id)
+
+
+def book_late(world: World, at: int) -> None:
+    """Book the charges whose fee comes later than they do."""
+    for charge in reversed(world.state.all("charge")):
+        due = charge.hidden.get("books_at")
+        if due is not None and due <= at:
+            emit(world, "charge.updated", charge, before=_book(world, charge, due), at=due)
 
 
 ROUTES = [

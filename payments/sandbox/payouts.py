@@ -105,20 +105,25 @@ def _give_back(world: World, payout: Row, kind: str, at: int) -> None:
     world.state.update(payout, failure_balance_transaction=back.id)
 
 
+def fail(world: World, payout: Row, *, at: int) -> None:
+    """Let a payout come back from the bank, also one that was already called paid."""
+    _give_back(world, payout, "payout_failure", at)
+    world.state.update(
+        payout,
+        status="failed",
+        failure_code="account_closed",
+        failure_message="The bank account has been closed.",
+    )
+    emit(world, "payout.failed", payout, at=at)
+
+
 def arrive_due(world: World, at: int) -> None:
     """Let the payouts arrive whose day has come, or fail if the switch says so."""
     for payout in reversed(world.state.all("payout")):
         if payout.body["status"] != "pending" or payout.body["arrival_date"] > at:
             continue
         if world.switches.fail_payouts:
-            _give_back(world, payout, "payout_failure", at)
-            world.state.update(
-                payout,
-                status="failed",
-                failure_code="account_closed",
-                failure_message="The bank account has been closed.",
-            )
-            emit(world, "payout.failed", payout, at=at)
+            fail(world, payout, at=at)
         else:
             world.state.update(payout, status="paid")
             emit(world, "payout.paid", payout, at=at)
@@ -132,10 +137,16 @@ def send_automatic(world: World, at: int) -> None:
         if schedule["interval"] == "manual" or not account.body["payouts_enabled"] or last + _DAY > at:
             continue
         world.state.remember(account, paid_out_at=at)
-        currency = account.body["default_currency"]
-        amount = balance.available(world, account.id, currency)
-        if amount > 0:
-            _send(world, account.id, {"amount": amount, "currency": currency}, at=at, automatic=True)
+        if balance.available(world, account.id, account.body["default_currency"]) > 0:
+            pay_out_all(world, account, at=at)
+
+
+def pay_out_all(world: World, account: Row, *, at: int) -> Row:
+    """Pay out all that a connected account has available, as its schedule does."""
+    currency = account.body["default_currency"]
+    amount = balance.available(world, account.id, currency)
+    balance.require(world, account.id, max(amount, 1), currency, "There is nothing to pay out.")
+    return _send(world, account.id, {"amount": amount, "currency": currency}, at=at, automatic=True)
 
 
 ROUTES = [

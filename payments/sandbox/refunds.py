@@ -33,7 +33,7 @@ def _check(charge: Row, amount: int) -> None:
     left = body["amount"] - body["amount_refunded"]
     if body["status"] != "succeeded":
         raise Refusal(f"Charge {charge.id} has not succeeded and cannot be refunded.", param="charge")
-    if body["disputed"]:
+    if charge.hidden.get("charged_back"):
         raise Refusal(
             f"Charge {charge.id} has been charged back; cannot issue a refund.", code="charge_disputed"
         )
@@ -47,8 +47,23 @@ def _check(charge: Row, amount: int) -> None:
 
 
 def _create(world: World, call: Call) -> Body:
-    charge, at = _charge_of(world, call), world.state.now()
-    amount = call.params.get("amount", charge.body["amount"] - charge.body["amount_refunded"])
+    charge, given = _charge_of(world, call), call.params
+    return make(
+        world, charge, amount=given.get("amount"), reason=given.get("reason"), metadata=given.get("metadata")
+    ).body
+
+
+def make(
+    world: World,
+    charge: Row,
+    *,
+    amount: int | None = None,
+    reason: str | None = None,
+    metadata: dict[str, str] | None = None,
+) -> Row:
+    """Give a charge back, or a part of it; refuse what cannot be given back."""
+    at, left = world.state.now(), charge.body["amount"] - charge.body["amount_refunded"]
+    amount = left if amount is None else amount
     _check(charge, amount)
     body = new(
         "refund",
@@ -66,21 +81,21 @@ def _create(world: World, call: Call) -> Body:
             },
             "type": "card",
         },
-        metadata=merged({}, call.params.get("metadata")),
+        metadata=merged({}, metadata),
         payment_intent=charge.body["payment_intent"],
         payment_method=charge.body["payment_method"],
-        reason=call.params.get("reason"),
+        reason=reason,
     )
-    refund = world.state.add("refund", body, account=call.account, behaves=charge.hidden["refund"])
+    refund = world.state.add("refund", body, account=charge.account, behaves=charge.hidden["refund"])
     _mark_charge(world, charge, amount)
-    short = balance.available(world, call.account, body["currency"]) < amount
+    short = balance.available(world, charge.account, body["currency"]) < amount
     if short and world.switches.refunds_wait_for_funds:
         world.state.update(refund, status="pending", pending_reason="insufficient_funds")
     else:
         _take_money(world, refund, at)
     emit(world, "refund.created", refund, at=at)
     emit(world, "charge.refunded", charge, at=at)
-    return refund.body
+    return refund
 
 
 def _mark_charge(world: World, charge: Row, amount: int) -> None:
@@ -128,6 +143,11 @@ def _decide(world: World, refund: Row, at: int) -> None:
         before = world.state.update(refund, status="succeeded", pending_reason=None)
         emit(world, "refund.updated", refund, before=before, at=at)
         return
+    fail(world, refund, at=at)
+
+
+def fail(world: World, refund: Row, *, at: int) -> None:
+    """Let a refund come back from the bank, also one that had succeeded: the money is ours again."""
     charge = world.state.get("charge", refund.body["charge"], account=refund.account)
     _mark_charge(world, charge, -refund.body["amount"])
     back = balance.post(

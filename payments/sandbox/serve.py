@@ -10,7 +10,7 @@ from typing import Any, TypeVar
 
 import uvicorn
 
-from payments.sandbox import billing, clock, connect, disputes, paying
+from payments.sandbox import billing, by_hand, clock, connect, disputes, paying
 from payments.sandbox.app import build
 from payments.sandbox.fields import as_sent
 from payments.sandbox.journal import Journal
@@ -177,6 +177,10 @@ class StandIn:
                 return as_sent(disputes.open_dispute(self._world, row, at=self._world.state.now()).body)
 
         return self._do(act)
+
+    def by_hand(self, act: str, **arguments: Any) -> Body:
+        """Do what people do at Stripe without us (`by_hand.ACTS`), and return what it made or changed."""
+        return self._do(lambda: by_hand.do(self._world, act, arguments))
 
     def deliver(self) -> int:
         """Send every webhook that waits, and what that brings about; return how many were accepted."""

@@ -45,10 +45,14 @@ def as_list(data: list[Body], url: str, *, has_more: bool = False) -> Body:
     return {"object": "list", "data": data, "has_more": has_more, "url": url}
 
 
+def places(currency: str) -> int:
+    """Return how many of an amount's digits stand behind the point."""
+    return 0 if _ZERO_DECIMAL.fullmatch(currency) else 3 if _THREE_DECIMAL.fullmatch(currency) else 2
+
+
 def priced(amount: int, currency: str) -> str:
     """Return an amount as a buyer reads it: `€12.00`, `¥500`, `12.000 KWD`."""
-    places = 0 if _ZERO_DECIMAL.fullmatch(currency) else 3 if _THREE_DECIMAL.fullmatch(currency) else 2
-    number = f"{abs(amount) / 10**places:,.{places}f}"
+    number = f"{abs(amount) / 10 ** places(currency):,.{places(currency)}f}"
     sign = "\N{MINUS SIGN}" if amount < 0 else ""
     symbol = _SYMBOLS.get(currency)
     return f"{sign}{symbol}{number}" if symbol else f"{sign}{number} {currency.upper()}"

@@ -35,8 +35,16 @@ class Switches:
     """How many times each webhook is sent, all at the same moment."""
     reorder: bool = False
     """Send what is waiting newest first."""
+    shuffle: bool = False
+    """Send in any order: each copy of a webhook by itself, after any part of `delay_seconds`."""
     delay_seconds: float = 0.0
     """How long a webhook waits before its first delivery."""
+    hold_back: str = ""
+    """Types of events, with commas between them, whose webhooks wait until they are taken out of here."""
+    lose: str = ""
+    """Types of events whose webhooks never go out: the event is there for who asks."""
+    event_version: str = ""
+    """The API version of events from now on, as of an endpoint made with another; empty: the same as ours."""
     retry_after_seconds: float = 2.0
     """The wait after a failed delivery; doubled each time."""
     most_attempts: int = 15
@@ -49,6 +57,12 @@ class Switches:
     """Failures to come, each used once."""
     funds_delay_seconds: int = 0
     """How long a charge stays pending in the balance."""
+    fees_delay_seconds: int = 0
+    """How long a charge has no balance transaction, and so no fee; `charge.updated` tells when it has."""
+    settle_in: str = ""
+    """The currency in which the platform's charges, refunds and disputes are settled; empty: as they are."""
+    exchange_rate: float = 1.6
+    """What one unit of another currency is worth in that of `settle_in`."""
     refunds_wait_for_funds: bool = False
     """Keep a refund pending while the balance does not cover it, instead of going below zero."""
     decline_renewals: bool = False
@@ -78,10 +92,18 @@ class Switches:
                 raise UnknownSwitch(
                     "fail_next takes a list of {method, path_prefix, status, after, kept}."
                 ) from error
+        if kind is str:
+            if not isinstance(value, str):
+                raise UnknownSwitch(f"{name} takes a text.")
+            return value.strip()
         fits = isinstance(value, (int, float)) if kind is float else isinstance(value, kind)
         if not fits or (kind is not bool and (isinstance(value, bool) or value < 0)):
             raise UnknownSwitch(f"{name} takes a {'number' if kind is float else kind.__name__}.")
         return kind(value)
+
+    def named_in(self, switch: str, event_type: str) -> bool:
+        """Say whether a switch that lists types of events (`hold_back`, `lose`) names this one."""
+        return event_type in {each.strip() for each in getattr(self, switch).split(",")}
 
     def next_failure(self, method: str, path: str) -> Failure | None:
         """Return the failure meant for this request and use it up, if there is one."""

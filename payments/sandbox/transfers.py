@@ -91,7 +91,7 @@ def _create(world: World, call: Call) -> Body:
 
 def _destination(world: World, identity: str) -> Row:
     row = world.state.find(identity)
-    if row is None or row.kind != "account":
+    if row is None or row.kind != "account" or row.hidden.get("gone"):
         raise Refusal(f"No such destination: '{identity}'", code="resource_missing", param="destination")
     return row
 
@@ -139,10 +139,19 @@ def _arrive(world: World, transfer: Row, account: Row, at: int, available_on: in
 
 
 def _reverse(world: World, call: Call) -> Body:
-    transfer, at = world.state.get("transfer", call.ids["id"], account=call.account), world.state.now()
-    body = transfer.body
+    transfer = world.state.get("transfer", call.ids["id"], account=call.account)
+    return reverse(
+        world, transfer, amount=call.params.get("amount"), metadata=call.params.get("metadata")
+    ).body
+
+
+def reverse(
+    world: World, transfer: Row, *, amount: int | None = None, metadata: dict[str, str] | None = None
+) -> Row:
+    """Take a transfer back, or a part of it, from what the connected account has available."""
+    body, at = transfer.body, world.state.now()
     left = body["amount"] - body["amount_reversed"]
-    amount = call.params.get("amount", left)
+    amount = left if amount is None else amount
     if left == 0:
         raise Refusal(f"Transfer {transfer.id} is already fully reversed.", code="transfer_already_reversed")
     if amount > left:
@@ -158,7 +167,7 @@ def _reverse(world: World, call: Call) -> Body:
         body["currency"],
         f"Insufficient funds in connected account {body['destination']} to reverse the transfer.",
     )
-    reversal = _write_reversal(world, transfer, call, amount, at)
+    reversal = _write_reversal(world, transfer, merged({}, metadata), amount, at)
     reversals = [*_reversals(transfer), reversal.body]
     together = body["amount_reversed"] + amount
     world.state.update(
@@ -169,14 +178,14 @@ def _reverse(world: World, call: Call) -> Body:
     )
     world.state.remember(transfer, reversals=reversals)
     emit(world, "transfer.reversed", transfer, at=at)
-    return reversal.body
+    return reversal
 
 
 def _reversals(transfer: Row) -> list[Body]:
     return list(transfer.hidden.get("reversals", []))
 
 
-def _write_reversal(world: World, transfer: Row, call: Call, amount: int, at: int) -> Row:
+def _write_reversal(world: World, transfer: Row, metadata: dict[str, str], amount: int, at: int) -> Row:
     body, account = transfer.body, transfer.body["destination"]
     payment = world.state.get("charge", body["destination_payment"], account=account)
     back = world.state.add(
@@ -204,7 +213,7 @@ def _write_reversal(world: World, transfer: Row, call: Call, amount: int, at: in
             created=at,
             currency=body["currency"],
             destination_payment_refund=back.id,
-            metadata=merged({}, call.params.get("metadata")),
+            metadata=metadata,
             transfer=transfer.id,
         ),
     )

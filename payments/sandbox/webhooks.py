@@ -4,6 +4,7 @@ import asyncio
 import hashlib
 import hmac
 import json
+import secrets
 import time
 from dataclasses import dataclass
 
@@ -12,6 +13,7 @@ import httpx
 from payments.sandbox.state import Row
 from payments.sandbox.world import Endpoint, World
 
+_ANY = secrets.SystemRandom()
 _LONGEST_WAIT = 300.0
 _TIMEOUT_SECONDS = 10.0
 
@@ -53,11 +55,11 @@ class Courier:
 
     async def deliver(self) -> int:
         """Send once all that waits, and all that this brings about; return how many were accepted."""
-        tried: set[str] = set()
+        tried: set[tuple[str, int]] = set()
         accepted = 0
         async with httpx.AsyncClient(timeout=_TIMEOUT_SECONDS) as client:
-            while batch := [row for row in self._waiting() if row.id not in tried]:
-                tried.update(row.id for row in batch)
+            while batch := [row for row in self._waiting() if _copy_of(row) not in tried]:
+                tried.update(_copy_of(row) for row in batch)
                 accepted += await self._round(client, batch)
         async with self._busy:  # whatever the steady round was just sending has arrived, too
             return accepted
@@ -103,14 +105,24 @@ class Courier:
     def _waiting(self, *, with_url: bool = True) -> list[Row]:
         rows = [row for row in self.world.state.all("_delivery") if row.body["status"] == "waiting"]
         rows = [row for row in rows if self._endpoint(row).url or not with_url]
+        rows = [row for row in rows if not self._is_held_back(row)]
+        if self.world.switches.shuffle:
+            return _ANY.sample(rows, len(rows))
         return rows if self.world.switches.reorder else rows[::-1]
 
+    def _is_held_back(self, row: Row) -> bool:
+        event = self.world.state.find(row.body["event"])
+        return event is not None and self.world.switches.named_in("hold_back", event.body["type"])
+
     def _falling_due(self) -> list[Row]:
-        now, delay = time.monotonic(), self.world.switches.delay_seconds
-        rows = self._waiting()
+        now, rows = time.monotonic(), self._waiting()
         for row in rows:
-            self._due.setdefault(row.id, now + delay)
+            self._due.setdefault(row.id, now + self._delay())
         return [row for row in rows if self._due[row.id] <= now]
+
+    def _delay(self) -> float:
+        delay = self.world.switches.delay_seconds
+        return delay * _ANY.random() if self.world.switches.shuffle else delay
 
     async def _round(self, client: httpx.AsyncClient, rows: list[Row]) -> int:
         accepted = 0
@@ -121,12 +133,22 @@ class Courier:
         return accepted
 
     async def _send(self, client: httpx.AsyncClient, row: Row) -> bool:
-        """Post one webhook, as often as the switch says and all at once; it counts if one is accepted."""
+        """Post one webhook, as often as the switch says and all at once; it counts if one is accepted.
+
+        Shuffled, each copy has a time of its own, and the last one counts.
+        """
         webhook, url = self._webhook(row), self._endpoint(row).url
-        copies = [_post(client, url, webhook) for _ in range(max(1, self.world.switches.duplicate))]
-        answers = await asyncio.gather(*copies)
+        copies, left = max(1, self.world.switches.duplicate), 0
+        if self.world.switches.shuffle:
+            left, copies = (row.body["copies_left"] or copies) - 1, 1
+        answers = await asyncio.gather(*[_post(client, url, webhook) for _ in range(copies)])
         is_accepted = any(answer.startswith("2") for answer in answers)
         if self.world.state.find(row.id) is None:  # forgotten meanwhile, by a reset
+            return False
+        if is_accepted and left > 0:
+            with self.world.state.transaction():
+                self.world.state.update(row, copies_left=left)
+            self._due[row.id] = time.monotonic() + self._delay()
             return False
         with self.world.state.transaction():
             self._note(row, answers[0], is_accepted=is_accepted)
@@ -159,6 +181,10 @@ class Courier:
 
     def _endpoint(self, row: Row) -> Endpoint:
         return next(place for place in self.world.endpoints if place.connect == row.body["connect"])
+
+
+def _copy_of(row: Row) -> tuple[str, int]:
+    return row.id, row.body["copies_left"]
 
 
 async def _post(client: httpx.AsyncClient, url: str, webhook: Webhook) -> str:

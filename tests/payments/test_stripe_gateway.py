@@ -8,7 +8,7 @@ import pytest
 import stripe
 
 from payments import stripe_gateway, tasks
-from payments.models import Charge, StripeEvent
+from payments.models import Charge, Payee, StripeEvent
 from payments.money import Money
 from payments.stripe_gateway import API_VERSION, KeyReused, StripeRefused, StripeUnavailable
 from tests import factories
@@ -40,6 +40,13 @@ def test_a_refusal_carries_stripes_code(stand_in: "StandIn") -> None:
     with pytest.raises(StripeRefused) as refusal:
         refund()
     assert refusal.value.code == "resource_missing"
+
+
+def test_a_refused_permission_carries_its_code_too(stand_in: "StandIn", paid_payee: Payee) -> None:
+    stand_in.by_hand("deauthorise", account=paid_payee.stripe_account_id)
+    with pytest.raises(StripeRefused) as refusal:
+        stripe_gateway.read_account(paid_payee.stripe_account_id)
+    assert refusal.value.code == "account_invalid"
 
 
 def test_a_key_for_two_different_things_is_a_bug_and_no_refusal(stand_in: "StandIn") -> None:

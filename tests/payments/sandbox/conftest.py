@@ -25,6 +25,8 @@ class Shop:
     heard: list[tuple[bytes, str]] = field(default_factory=list)
     answers: list[int] = field(default_factory=list)
     slowness: float = 0.0
+    moments: list[float] = field(default_factory=list)
+    meeting: threading.Barrier | None = None  # where so many webhooks must be under way before one is heard
     url: str = ""
 
     def events(self) -> list[dict[str, Any]]:
@@ -34,7 +36,10 @@ class Shop:
         return [event["type"] for event in self.events()]
 
     def hear(self, body: bytes, signature: str) -> int:
+        self.moments.append(time.monotonic())
         time.sleep(self.slowness)
+        if self.meeting:
+            self.meeting.wait()
         self.heard.append((body, signature))
         return self.answers.pop(0) if self.answers else 200
 
@@ -84,6 +89,8 @@ def stand_in(_running_stand_in: StandIn) -> StandIn:
 def shop(_shop: Shop, stand_in: StandIn) -> Shop:
     _shop.heard.clear()
     _shop.answers.clear()
+    _shop.moments.clear()
+    _shop.meeting = None
     _shop.slowness = 0.0
     return _shop
 

