@@ -50,7 +50,7 @@ bench-extras: .venv/.installed ## Install what `python -m benchmarks.loss` needs
 	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes --no-deps -r requirements-bench.txt
 
 clean: ## Forget the virtual environment and all local data
-	rm -rf .venv var .coverage staticfiles .mypy_cache .ruff_cache .pytest_cache .hypothesis tests/rooms/media/werift/node_modules
+	rm -rf .venv var .coverage staticfiles .mypy_cache .ruff_cache .pytest_cache .hypothesis tests/rooms/media/werift/node_modules tests/trips/axe/node_modules
 
 .env:
 	@cp .env.example .env
