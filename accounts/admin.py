@@ -1,6 +1,10 @@
+from collections.abc import Callable
+from functools import wraps
 from typing import Any, cast
 
+from allauth.account import admin as _account  # noqa: F401 -- so that it has registered what is taken away
 from allauth.account.decorators import secure_admin_login
+from allauth.account.models import EmailAddress
 from allauth.mfa import admin as _mfa  # noqa: F401 -- so that it has registered what is taken away below
 from allauth.mfa.models import Authenticator
 from django.contrib import admin
@@ -25,7 +29,28 @@ def _may_enter(request: HttpRequest) -> bool:
 admin.site.site_header = admin.site.site_title = "Stagedoor"
 admin.site.login = factor.second_factor_required(secure_admin_login(admin.site.login))  # type: ignore[method-assign,assignment]
 admin.site.has_permission = _may_enter  # type: ignore[method-assign]
+_admin_view = admin.site.admin_view
+
+
+def _view_of_staff(view: Callable[..., Any], cacheable: bool = False) -> Callable[..., Any]:  # noqa: FBT001, FBT002 -- Django's signature
+    """Let staff look as long as they are signed in with their factor, and act within ten minutes of it."""
+    inner = _admin_view(view, cacheable)
+    if view == admin.site.logout:  # whoever leaves need show nothing
+        return inner
+
+    @wraps(inner)
+    def guarded(request: HttpRequest, *args: Any, **kwargs: Any) -> Any:
+        if _may_enter(request) and request.method not in factor.SAFE and not factor.is_fresh(request):
+            return factor.ask(request)
+        return inner(request, *args, **kwargs)
+
+    vars(guarded)["asks_factor"] = "to act"
+    return guarded
+
+
+admin.site.admin_view = _view_of_staff  # type: ignore[method-assign]
 admin.site.unregister(Authenticator)  # its form shows, and lets change, what a second factor is made of
+admin.site.unregister(EmailAddress)  # whoever changes somebody's address opens their account
 
 
 class ReadOnlyAdmin(admin.ModelAdmin[Any]):

@@ -15,7 +15,7 @@ from django.utils.translation import gettext as _
 from django.views.decorators.cache import never_cache
 from django.views.decorators.http import require_http_methods, require_safe
 
-from accounts import personal_data
+from accounts import factor, personal_data
 from accounts.forms import CloseAccountForm, SettingsForm
 from accounts.models import User
 
@@ -72,3 +72,18 @@ def close(request: HttpRequest) -> HttpResponse:
         reasons = personal_data.objections(user=user)
     status = HTTPStatus.CONFLICT if reasons and request.method == "POST" else HTTPStatus.OK
     return render(request, "accounts/close.html", {"form": form, "reasons": reasons}, status=status)
+
+
+@login_required
+@require_safe
+@never_cache
+def go_on(request: HttpRequest, token: str) -> HttpResponse:
+    """Offer again what was kept on the way to the second factor: nothing that was typed is lost."""
+    kept = factor.kept(request, token)
+    if kept is None:
+        messages.info(request, _("That was a while ago. Nothing was sent; please begin once more."))
+        return redirect("home")
+    if kept["fields"] is None:
+        factor.forget_way_back(request)
+        return redirect(kept["path"])
+    return render(request, "accounts/go_on.html", kept)

@@ -47,10 +47,10 @@ View = Callable[Concatenate[HttpRequest, Arguments], HttpResponse]
 
 
 def finance_only(view: View[Arguments]) -> Callable[..., HttpResponse]:
-    """Show the view to finance staff who used their second factor in this session."""
+    """Show the view to finance staff who used their second factor; to act, within ten minutes of it."""
     guarded = second_factor_required(view)
 
-    @wraps(view)
+    @wraps(guarded)
     def checked(request: HttpRequest, *args: Arguments.args, **kwargs: Arguments.kwargs) -> HttpResponse:
         if not cast("User", request.user).is_finance:
             raise PermissionDenied

@@ -1,5 +1,7 @@
 """Stripe's way in, and the creator's payout page."""
 
+from collections.abc import Callable
+from functools import wraps
 from typing import Any, cast
 from uuid import UUID
 
@@ -17,6 +19,7 @@ from django.views.decorators.csrf import csrf_exempt
 from django.views.decorators.http import require_POST, require_safe
 
 from accounts import links
+from accounts.factor import fresh_factor_required
 from accounts.models import User
 from payments import payees, payouts, permissions, statement, stripe_events, summary
 from payments.forms import PayoutForm
@@ -75,10 +78,20 @@ def _page(request: HttpRequest, payee: Payee, form: PayoutForm | None = None) ->
     return render(request, "payments/payee.html", context, status=422 if form and form.errors else 200)
 
 
-@login_required
+def _takes_money_out(view: Callable[[HttpRequest, Payee], HttpResponse]) -> Callable[..., HttpResponse]:
+    """Open the view to those who may see the payee's money, within ten minutes of their second factor."""
+    guarded = fresh_factor_required(view)
+
+    @wraps(guarded)
+    def of_payee(request: HttpRequest, pk: UUID) -> HttpResponse:
+        return guarded(request, _payee_of(request, pk))
+
+    return never_cache(login_required(of_payee))
+
+
+@_takes_money_out
 @require_POST
-def request_payout(request: HttpRequest, pk: UUID) -> HttpResponse:
-    payee = _payee_of(request, pk)
+def request_payout(request: HttpRequest, payee: Payee) -> HttpResponse:
     form = PayoutForm(request.POST, payee=payee)
     if form.is_valid():
         try:
@@ -99,17 +112,17 @@ def request_payout(request: HttpRequest, pk: UUID) -> HttpResponse:
     return _page(request, payee, form)
 
 
-@login_required
+@_takes_money_out
 @require_POST
-def onboard(request: HttpRequest, pk: UUID) -> HttpResponse:
-    return _to_stripe(request, _payee_of(request, pk))
+def onboard(request: HttpRequest, payee: Payee) -> HttpResponse:
+    return _to_stripe(request, payee)
 
 
-@login_required
+@_takes_money_out
 @require_safe
-def onboard_again(request: HttpRequest, pk: UUID) -> HttpResponse:
+def onboard_again(request: HttpRequest, payee: Payee) -> HttpResponse:
     """Stripe sends people here whose link was used up or too old."""
-    return _to_stripe(request, _payee_of(request, pk))
+    return _to_stripe(request, payee)
 
 
 def _to_stripe(request: HttpRequest, payee: Payee) -> HttpResponse:

@@ -15,6 +15,7 @@ from django.utils.timezone import now
 from django.utils.translation import gettext as _
 from django.views.decorators.http import require_GET, require_http_methods, require_POST
 
+from accounts.factor import factor_of_whoever_has_one
 from accounts.models import User
 from clubs import officers
 from clubs.models import Club
@@ -141,6 +142,7 @@ def _publish(request: HttpRequest, event: Event) -> HttpResponse:
 
 @login_required
 @require_POST
+@factor_of_whoever_has_one
 def cancel_event(request: HttpRequest, slug: str) -> HttpResponse:
     event, _powers_here = _event(request, slug, Power.MANAGE)
     form = ReasonForm(request.POST)
@@ -158,6 +160,7 @@ def cancel_event(request: HttpRequest, slug: str) -> HttpResponse:
 
 @login_required
 @require_POST
+@factor_of_whoever_has_one
 def refund_everyone(request: HttpRequest, slug: str) -> HttpResponse:
     event, _powers_here = _event(request, slug, Power.SEE_MONEY)
     form = ReasonForm(request.POST)
@@ -222,6 +225,7 @@ def order(request: HttpRequest, pk: UUID) -> HttpResponse:
 
 @login_required
 @require_POST
+@factor_of_whoever_has_one
 def refund(request: HttpRequest, pk: UUID) -> HttpResponse:
     found = _order(request, pk)
     form = ReasonForm(request.POST)

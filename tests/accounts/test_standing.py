@@ -12,12 +12,11 @@ from django.test import Client
 
 from accounts import personal_data, standing
 from accounts.models import User
+from tests.accounts.factors import SEED, code
 from tests.accounts.people import sign_in, sign_in_and_show_again
-from tests.accounts.test_factor import code
 from tests.factories import PASSWORD
 
 pytestmark = pytest.mark.django_db(transaction=True)
-SEED = "JBSWY3DPEHPK3PXP"
 
 
 @pytest.fixture

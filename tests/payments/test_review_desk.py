@@ -1,7 +1,7 @@
 """The review desk: staff with a second factor decide, once, with the evidence before them."""
 
 from collections.abc import Callable
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -16,6 +16,7 @@ from payments import evidence, payouts, permissions
 from payments.models import Charge, Payee, Payout
 from payments.money import Money
 from tests import factories
+from tests.accounts.factors import let_time_pass
 from tests.payments.conftest import at_the_desk
 
 if TYPE_CHECKING:
@@ -53,6 +54,18 @@ def test_finance_staff_need_their_second_factor(client: Client, rae: User, asked
     client.force_login(rae)
     assert client.get(DESK).status_code == 302
     client.post(f"{sheet}approve/")
+    asked.refresh_from_db()
+    assert asked.status == "requested"
+
+
+@pytest.mark.parametrize("act", ["approve", "hold", "reject"])
+def test_a_factor_of_thirteen_days_ago_decides_about_nothing(
+    desk: Client, asked: Payout, sheet: str, act: str
+) -> None:
+    let_time_pass(desk, timedelta(days=13))
+    assert desk.get(sheet).status_code == 200
+    sent_to = desk.post(f"{sheet}{act}/", {"reason": "Because."}).headers["Location"]
+    assert sent_to.startswith("/account/2fa/")
     asked.refresh_from_db()
     assert asked.status == "requested"
 
