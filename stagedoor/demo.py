@@ -26,7 +26,7 @@ from websockets.typing import Origin
 from rooms.media import ear
 from rooms.media.ear import Heard
 from rooms.media.sound import SAMPLE_RATE
-from stagedoor import till
+from stagedoor import till, town
 from stagedoor.mailbox import Mailbox, text_of
 from stagedoor.processes import PYTHON, Company
 from stagedoor.visitor import Visitor
@@ -250,6 +250,7 @@ def _the_room_closes(ada: Visitor, evening: Evening, say: Say) -> None:
 def _ada_is_paid(stage: Stage, ada: Visitor, rae: Visitor, evening: Evening, say: Say) -> None:
     manage = ada.open(f"/clubs/{evening.club}/manage/")
     payee = _found(r'"(/payments/payees/[0-9a-f-]+/)"', manage.text, "Ada's club shows no money.")
+    ada.set_up_app(password=stage.password, code_of=town.code_of)
     to_stripe = ada.submit(ada.open(payee), "/stripe/", {}, onward=False)
     back = till.onboard(to_stripe.headers["location"], name="Ada")
     ada.open(back)

@@ -1,7 +1,8 @@
 """A person at a browser, as far as a program can be one: cookies, links, forms filled in as they stand."""
 
+import re
 import secrets
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Self
 
@@ -77,6 +78,15 @@ class Visitor:
     def sign_in(self, *, email: str, password: str) -> httpx.Response:
         page = self.open("/account/login/")
         return self.submit(page, "login", {"login": email, "password": password})
+
+    def set_up_app(self, *, password: str, code_of: Callable[[str], str]) -> None:
+        """Set up an authenticator app: `code_of` tells the code that it shows for a key."""
+        again = self.open("/account/2fa/totp/activate/")
+        page = self.submit(again, "reauthenticate", {"password": password})
+        key = re.search(r'id="authenticator_secret" value="([A-Z2-7]+)"', page.text)
+        if key is None:
+            raise Surprised(f"{page.url.path} shows {self.name} no key for an app.")
+        self.submit(page, "totp/activate", {"code": code_of(key[1])})
 
     def _expect(self, answer: httpx.Response, status: int) -> httpx.Response:
         if answer.status_code != status:

@@ -7,6 +7,7 @@ from time import time
 import pytest
 from playwright.sync_api import Locator, expect
 
+from stagedoor import town
 from tests.trips import sound
 from tests.trips.buying import PAYS, choose_a_seat, expect_a_ticket, late_confirmations, pay
 from tests.trips.door import refused_everywhere
@@ -177,6 +178,7 @@ def ask_for_the_money(ada: Person, club: str) -> None:
     ada.open(f"/clubs/{club}/manage/")
     ada.page.get_by_role("navigation", name="Club").get_by_role("link", name="Money").click()
     ada.press("Set up payouts")
+    set_up_an_app(ada)
     ada.fill("Full name", "Ada Night")
     ada.fill("IBAN", "DE89 3704 0044 0532 0130 00")
     ada.press("Finish")
@@ -185,6 +187,18 @@ def ask_for_the_money(ada: Person, club: str) -> None:
     ada.fill("Amount in EUR", NET.removeprefix("€"))
     ada.press("Ask for it")
     expect(ada.page.get_by_text("Your payout is asked for.")).to_be_visible()
+
+
+def set_up_an_app(ada: Person) -> None:
+    """Set up her first second factor on the way, and go on where she was."""
+    ada.page.get_by_role("link", name="Set up an app").click()
+    ada.fill("Password", ada.password)
+    ada.press("Go on")
+    key = ada.page.get_by_label("Key", exact=True).input_value()
+    ada.fill("The code that the app shows", town.code_of(key))
+    ada.press("Set it up")
+    ada.page.get_by_role("link", name="Go on where you were").click()
+    ada.press("Send it now")
 
 
 def approve(rae: Person, product: Product) -> None:
