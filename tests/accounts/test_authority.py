@@ -25,6 +25,10 @@ ASKED = {
     "payments:approve": "to act",
     "payments:hold": "to act",
     "payments:reject": "to act",
+    "payments:cases": "to act",
+    "payments:case": "to act",
+    "payments:try_case_again": "to act",
+    "payments:settle_case": "to act",
     # Money back to those who paid: no way to take it, so it is asked of those who have a factor.
     "ticketing:refund": "if set up",
     "ticketing:refund_everyone": "if set up",
