@@ -48,7 +48,7 @@ def _view_of_staff(view: Callable[..., Any], cacheable: bool = False) -> Callabl
     return guarded
 
 
-admin.site.admin_view = _view_of_staff  # type: ignore[method-assign]
+admin.site.admin_view = _view_of_staff  # type: ignore[method-assign,assignment]
 admin.site.unregister(Authenticator)  # its form shows, and lets change, what a second factor is made of
 admin.site.unregister(EmailAddress)  # whoever changes somebody's address opens their account
 

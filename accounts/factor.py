@@ -54,12 +54,12 @@ def was_used(request: HttpRequest, *, since: datetime | None = None) -> bool:
     """Return whether the person has used their second factor in this session, or since a moment."""
     if not request.user.is_authenticated:
         return False
-    return any(
-        record["method"] == "mfa"
-        and record.get("type") in FACTORS
-        and (since is None or record["at"] > since.timestamp())
+    used_at = [
+        float(record["at"])
         for record in get_authentication_records(request, request.user)
-    )
+        if record["method"] == "mfa" and record.get("type") in FACTORS
+    ]
+    return any(since is None or moment > since.timestamp() for moment in used_at)
 
 
 def is_fresh(request: HttpRequest) -> bool:
