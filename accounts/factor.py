@@ -68,7 +68,7 @@ def is_fresh(request: HttpRequest) -> bool:
 
 
 def has_one(user: User) -> bool:
-    return Authenticator.objects.filter(user=user, type__in=FACTORS).exists()
+    return bool(Authenticator.objects.filter(user=user, type__in=FACTORS).exists())
 
 
 def second_factor_required(view: View[Arguments, Response]) -> Guarded[Arguments, Response]:
