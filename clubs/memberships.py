@@ -36,12 +36,8 @@ class NotRunning(Exception):
 def open_plan(*, club: Club, name: str, promise: str, price: Money, by: User, at: datetime) -> Plan:
     """Return the new plan of the club. Members keep the plan they have. Raise NotAllowed."""
     assert price.currency == club.currency, "a plan is priced in the club's money"  # noqa: S101 -- only a bug could break it
-    if not officers.may_manage(by, club):
-        raise officers.NotAllowed
     with transaction.atomic():
-        Club.objects.select_for_update().only("pk").get(
-            pk=club.pk
-        )  # one open plan per club, whoever is quicker
+        club = officers.managed(club, by=by)  # locked: one open plan per club, whoever is quicker
         Plan.objects.filter(club=club, is_open=True).update(is_open=False)
         plan = Plan.objects.create(
             club=club,
@@ -57,9 +53,8 @@ def open_plan(*, club: Club, name: str, promise: str, price: Money, by: User, at
 
 def close_plan(*, plan: Plan, by: User, at: datetime) -> None:
     """Take no new members on this plan; those who have it stay. Raise NotAllowed, or PlanClosed if it was."""
-    if not officers.may_manage(by, plan.club):
-        raise officers.NotAllowed
     with transaction.atomic():
+        officers.managed(plan.club, by=by)
         if not Plan.objects.filter(pk=plan.pk, is_open=True).update(is_open=False):
             raise PlanClosed
         audit.record(actor=by, verb="plan-closed", subject=plan, at=at)
@@ -71,8 +66,9 @@ def join(*, plan: Plan, member: User, at: datetime) -> Membership:
     Whoever left the checkout half-way comes back to the same membership, at the price they saw.
     """
     with transaction.atomic():
-        # The plan's row makes a second click wait, and a plan that closes wait for those who are inside.
-        plan = Plan.objects.select_for_update().select_related("club__payee").get(pk=plan.pk)
+        # The club's row makes a second click wait, and a plan that closes wait for those who are inside.
+        officers.lock(plan.club)
+        plan = Plan.objects.select_related("club__payee").get(pk=plan.pk)
         current = Membership.objects.running().filter(club=plan.club, member=member).first()
         if current is not None and current.status == Membership.Status.ACTIVE:
             raise AlreadyMember

@@ -35,7 +35,10 @@ def managed(view: ClubView[Arguments]) -> Callable[Concatenate[HttpRequest, str,
         club = get_object_or_404(Club, slug=slug)
         if not officers.may_manage(request.user, club):
             raise Http404
-        return view(request, club, *args, **kwargs)
+        try:
+            return view(request, club, *args, **kwargs)
+        except (officers.NotAllowed, officers.OfficerGone) as refusal:  # lost in this very moment
+            raise Http404 from refusal
 
     return login_required(wraps(view)(guarded))  # type: ignore[return-value]  # the slug is passed by its name
 

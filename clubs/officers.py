@@ -13,7 +13,7 @@ from django.db import transaction
 from django.db.models import Exists, OuterRef, QuerySet
 
 from accounts import audit
-from accounts.models import User
+from accounts.models import AuditEntry, User
 from clubs.models import Club, Invitation, Officer
 
 INVITATION_LASTS = timedelta(days=7)
@@ -50,6 +50,10 @@ class AlreadyOfficer(Exception):
 
 class TooManyInvitations(Exception):
     """So many links are open that some must be withdrawn first."""
+
+
+class OfficerGone(Exception):
+    """Somebody took this person's task away in this very moment."""
 
 
 class LastOwner(Exception):
@@ -98,16 +102,32 @@ def open_invitations(*, club: Club, at: datetime) -> QuerySet[Invitation]:
     ).order_by("-created_at")
 
 
+def lock(club: Club) -> Club:
+    """Return the club, locked. Whoever changes what belongs to it begins here.
+
+    Whoever asks for a right asks after this: before it, somebody may be about to lose it.
+    """
+    return Club.objects.select_for_update(of=("self",), no_key=True).get(pk=club.pk)
+
+
+def managed(club: Club, *, by: User) -> Club:
+    """Return the club, locked, for somebody who may manage it. Raise NotAllowed."""
+    locked = lock(club)
+    if not may_manage(by, locked):
+        raise NotAllowed
+    return locked
+
+
 def invite(*, club: Club, role: Officer.Role, by: User, at: datetime) -> tuple[Invitation, str]:
     """Return an invitation and its token, which is told only now: the row keeps no more than a hash.
 
     Raise NotAllowed or TooManyInvitations.
     """
-    _must_manage(by, club)
-    if open_invitations(club=club, at=at).count() >= MOST_INVITATIONS:
-        raise TooManyInvitations
     token = secrets.token_urlsafe(24)
     with transaction.atomic():
+        club = managed(club, by=by)
+        if open_invitations(club=club, at=at).count() >= MOST_INVITATIONS:
+            raise TooManyInvitations
         invitation = Invitation.objects.create(
             club=club,
             role=role,
@@ -142,9 +162,16 @@ def look_up(*, token: str, at: datetime) -> Invitation:
 
 
 def accept(*, token: str, user: User, at: datetime) -> Officer:
-    """Make this person an officer. Raise InvitationGone or AlreadyOfficer. A link serves one person."""
-    invitation = look_up(token=token, at=at)
+    """Make this person an officer. Raise InvitationGone or AlreadyOfficer. A link serves one person.
+
+    Whoever was removed comes back only by an invitation that was made afterwards.
+    """
+    found = look_up(token=token, at=at)
     with transaction.atomic():
+        lock(found.club)
+        invitation = look_up(token=token, at=at)  # again: who invited may have been removed meanwhile
+        if _was_removed(user, invitation.club, since=invitation.created_at):
+            raise InvitationGone
         used = Invitation.objects.filter(pk=invitation.pk, accepted_at=None, withdrawn_at=None).update(
             accepted_by=user, accepted_at=at
         )
@@ -167,8 +194,8 @@ def accept(*, token: str, user: User, at: datetime) -> Officer:
 
 def withdraw(*, invitation: Invitation, by: User, at: datetime) -> None:
     """Make a link worthless. Raise NotAllowed, or InvitationGone if it was used or withdrawn before."""
-    _must_manage(by, invitation.club)
     with transaction.atomic():
+        managed(invitation.club, by=by)
         withdrawn = Invitation.objects.filter(pk=invitation.pk, accepted_at=None, withdrawn_at=None).update(
             withdrawn_at=at
         )
@@ -186,7 +213,8 @@ def withdraw(*, invitation: Invitation, by: User, at: datetime) -> None:
 def leave(*, club: Club, user: User, at: datetime) -> None:
     """Give one's task in the club back. Raise LastOwner. Whoever has none is left in peace."""
     with transaction.atomic():
-        officer = _under_lock(club).filter(user=user).first()
+        # Two owners who leave at the same moment would each see the other stay.
+        officer = Officer.objects.filter(club=lock(club), user=user).first()
         if officer is not None:
             _dismiss(officer, by=user, verb="officer-left", at=at)
 
@@ -194,17 +222,19 @@ def leave(*, club: Club, user: User, at: datetime) -> None:
 def remove(*, officer: Officer, by: User, at: datetime) -> None:
     """Take somebody's task away. Raise NotAllowed or LastOwner."""
     with transaction.atomic():
-        current = _under_lock(officer.club).filter(pk=officer.pk).first()
-        _must_manage(by, officer.club)
+        managed(officer.club, by=by)
+        current = Officer.objects.filter(pk=officer.pk).first()
         if current is not None:
             _dismiss(current, by=by, verb="officer-removed", at=at)
 
 
 def change_role(*, officer: Officer, role: Officer.Role, by: User, at: datetime) -> Officer:
-    """Give somebody another task. Raise NotAllowed or LastOwner."""
+    """Give somebody another task. Raise NotAllowed, OfficerGone or LastOwner."""
     with transaction.atomic():
-        current = _under_lock(officer.club).get(pk=officer.pk)
-        _must_manage(by, officer.club)
+        managed(officer.club, by=by)
+        current = Officer.objects.filter(pk=officer.pk).first()
+        if current is None:
+            raise OfficerGone
         if role != Officer.Role.OWNER:
             _keep_an_owner(current)
         before, current.role = current.role, role
@@ -219,10 +249,14 @@ def change_role(*, officer: Officer, role: Officer.Role, by: User, at: datetime)
     return current
 
 
-def _under_lock(club: Club) -> QuerySet[Officer]:
-    # Two owners who leave at the same moment would each see the other stay. The club's row lets one go first.
-    Club.objects.select_for_update().only("pk").get(pk=club.pk)
-    return Officer.objects.filter(club=club)
+def _was_removed(user: User, club: Club, *, since: datetime) -> bool:
+    removals = AuditEntry.objects.filter(
+        subject_kind=Club._meta.label_lower,  # noqa: SLF001 -- Django's public name for a model's own facts
+        subject_id=str(club.pk),
+        verb="officer-removed",
+        at__gte=since,
+    )
+    return removals.filter(details__user=str(user.pk)).exists()
 
 
 def _dismiss(officer: Officer, *, by: User, verb: str, at: datetime) -> None:
@@ -243,11 +277,6 @@ def _keep_an_owner(officer: Officer) -> None:
     others = Officer.objects.filter(club=officer.club_id, role=Officer.Role.OWNER).exclude(pk=officer.pk)
     if not others.exists():
         raise LastOwner
-
-
-def _must_manage(user: User, club: Club) -> None:
-    if not may_manage(user, club):
-        raise NotAllowed
 
 
 def _hash(token: str) -> str:

@@ -63,7 +63,7 @@ def try_again(*, case: Case, by: User, at: datetime) -> None:
 
     One transaction. Raise AlreadySettled, NothingToTry.
     """
-    case = Case.objects.select_for_update(no_key=True).get(pk=case.pk)
+    case = Case.objects.select_for_update(of=("self",), no_key=True).get(pk=case.pk)
     if case.settled_at is not None:
         raise AlreadySettled
     row = subject_of(case)

@@ -191,7 +191,7 @@ def learn_payment(*, charge: Charge, payment: Payment | None, at: datetime) -> N
     """Keep what Stripe knows of a charge's payment, and post its fee if that is paid. One transaction."""
     if payment is None:
         return
-    row = Charge.objects.select_for_update(no_key=True).get(pk=charge.pk)
+    row = Charge.objects.select_for_update(of=("self",), no_key=True).get(pk=charge.pk)
     if payment.amount != row.amount:
         log.error("paid_amount_differs", charge=str(row.pk), paid=str(payment.amount), asked=str(row.amount))
     row.stripe_charge_id = payment.charge

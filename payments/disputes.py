@@ -20,7 +20,7 @@ def heed(*, charge: Charge, state: DisputeState, at: datetime) -> Dispute:
     It may come before the news that the charge was paid: then the payee's pot is below zero until that comes.
     `at` is when Stripe was asked; an older answer changes no status any more.
     """
-    charge = Charge.objects.select_for_update(no_key=True).get(pk=charge.pk)
+    charge = Charge.objects.select_for_update(of=("self",), no_key=True).get(pk=charge.pk)
     dispute, is_new = Dispute.objects.get_or_create(
         stripe_id=state.id,
         defaults={

@@ -62,7 +62,7 @@ def release(*, charge: Charge, at: datetime) -> Money | None:
     Return how much that was, below zero if a dispute took more than was left; None if it was released before,
     or is not paid.
     """
-    row = Charge.objects.select_for_update(no_key=True).get(pk=charge.pk)
+    row = Charge.objects.select_for_update(of=("self",), no_key=True).get(pk=charge.pk)
     if row.status != Charge.Status.PAID or row.released_at is not None:
         return None
     payee, left = pots.lock(row.payee_id), row.remainder().net

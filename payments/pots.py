@@ -14,7 +14,7 @@ Kind = LedgerAccount.Kind
 
 def lock(payee_id: UUID) -> Payee:
     """Return the payee, locked until the caller's transaction ends. Locked after charge and payout."""
-    return Payee.objects.select_for_update(no_key=True).get(pk=payee_id)
+    return Payee.objects.select_for_update(of=("self",), no_key=True).get(pk=payee_id)
 
 
 def of_charge(charge: Charge) -> LedgerAccount:

@@ -51,7 +51,7 @@ def ask(*, charge: Charge, amount: Money | None = None, reason: str, by: User | 
     The platform's fee goes back with it, in proportion. Without an amount all that is left is given back.
     Raise NothingLeftToRefund, ChargeDisputed.
     """
-    charge = Charge.objects.select_for_update(no_key=True).get(pk=charge.pk)
+    charge = Charge.objects.select_for_update(of=("self",), no_key=True).get(pk=charge.pk)
     if charge.disputes.exclude(stripe_status__in=Dispute.HARMLESS).exists():
         raise ChargeDisputed
     left = charge.remainder()
@@ -180,7 +180,7 @@ def heed(*, refund: Refund, state: RefundState, at: datetime) -> None:
 @transaction.atomic
 def fail(*, refund: Refund, failure: str, stripe_id: str | None = None, at: datetime) -> bool:
     """Take in that the money did not go back: undone in the books. One transaction; True for one caller."""
-    charge = Charge.objects.select_for_update(no_key=True).get(pk=refund.charge_id)
+    charge = Charge.objects.select_for_update(of=("self",), no_key=True).get(pk=refund.charge_id)
     known = {"stripe_id": stripe_id} if stripe_id else {}
     try:
         move(refund, Refund.Status.FAILED, failure=failure[:200], next_attempt_at=None, **known)

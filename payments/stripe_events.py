@@ -90,7 +90,7 @@ def _take_in(event: StripeEvent, *, at: datetime) -> None:
     deed = _deed(event, at=at)  # 1. read the object, outside any transaction
     with transaction.atomic():
         # 2. of many, one at a time from here on; 3. whoever comes second finds it done
-        row = StripeEvent.objects.select_for_update(no_key=True).get(pk=event.pk)
+        row = StripeEvent.objects.select_for_update(of=("self",), no_key=True).get(pk=event.pk)
         if row.status == Status.RECEIVED:
             if deed is not None:
                 deed()  # 4. all that follows; 5. the mark, in the same transaction

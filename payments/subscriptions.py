@@ -108,7 +108,7 @@ def follow(*, subscription: Subscription, state: SubscriptionState, at: datetime
 
     `at` is when Stripe was asked: an older answer changes nothing, and an end is never undone.
     """
-    row = Subscription.objects.select_for_update(no_key=True).get(pk=subscription.pk)
+    row = Subscription.objects.select_for_update(of=("self",), no_key=True).get(pk=subscription.pk)
     is_stale = row.asked_stripe_at is not None and row.asked_stripe_at > at
     status = FOLLOWS.get(state.status)
     if (is_stale and status is not Status.ENDED) or row.status == Status.ENDED:
@@ -146,7 +146,7 @@ def take_payment(*, subscription: Subscription, invoice: InvoiceState, at: datet
     payment = invoice.payment
     if payment is None:
         return set()
-    Subscription.objects.select_for_update(no_key=True).get(pk=subscription.pk)
+    Subscription.objects.select_for_update(of=("self",), no_key=True).get(pk=subscription.pk)
     reference = f"invoice-{invoice.id}"
     charge = Charge.objects.filter(reference=reference).first() or charges.ask(
         payee=subscription.payee,

@@ -125,7 +125,7 @@ def admit(
     """
     room = room_of(event)
     with transaction.atomic():
-        room = Room.objects.select_for_update().get(pk=room.pk)
+        room = Room.objects.select_for_update(of=("self",), no_key=True).get(pk=room.pk)
         person, verdict = _welcome(user=user, event=event, at=at)
         seat = room.seats.seated().select_related("user").filter(user=person).first()
         if seat is None:
@@ -155,7 +155,7 @@ def resume(*, user: User | AnonymousUser, event: Event, secret: str, tab: str, a
     """
     room = room_of(event)
     with transaction.atomic():
-        room = Room.objects.select_for_update().get(pk=room.pk)
+        room = Room.objects.select_for_update(of=("self",), no_key=True).get(pk=room.pk)
         person, verdict = _welcome(user=user, event=event, at=at)
         mine = room.seats.seated().select_related("user").filter(user=person)
         seat = mine.filter(resume_hash=grants.digest(secret)).first()
@@ -187,7 +187,7 @@ def revoke(*, seats: Collection[str], reason: Reason, at: datetime) -> int:
     taken = 0
     for room_id in sorted(set(Seat.objects.filter(pk__in=seats).values_list("room_id", flat=True))):
         with transaction.atomic():
-            room = Room.objects.select_for_update().get(pk=room_id)
+            room = Room.objects.select_for_update(of=("self",), no_key=True).get(pk=room_id)
             leaving = list(room.seats.seated().filter(pk__in=seats).order_by("pk"))
             for seat in leaving:
                 _put_out(seat, reason=reason)

@@ -65,7 +65,11 @@ def close_forgotten(*, at: datetime) -> int:
     closed = 0
     for room_id in _forgotten(at):
         with transaction.atomic():
-            room = Room.objects.select_for_update(of=("self",)).select_related("event").get(pk=room_id)
+            room = (
+                Room.objects.select_for_update(of=("self",), no_key=True)
+                .select_related("event")
+                .get(pk=room_id)
+            )
             if _is_forgotten(room, at):
                 _close(room, at=at)
                 closed += 1
@@ -86,7 +90,11 @@ def watch_hosts(*, at: datetime) -> None:
 
 
 def _as_host(by: Seat) -> Room:
-    room = Room.objects.select_for_update(of=("self",)).select_related("event__club").get(pk=by.room_id)
+    room = (
+        Room.objects.select_for_update(of=("self",), no_key=True)
+        .select_related("event__club")
+        .get(pk=by.room_id)
+    )
     now = room.seats.seated().filter(pk=by.pk).first()
     if now is None:
         raise NotSeated("This seat has gone.")
@@ -129,7 +137,7 @@ def _is_forgotten(room: Room, at: datetime) -> bool:
 
 def _set_host_gone(room_id: str, *, since: datetime | None) -> None:
     with transaction.atomic():
-        room = Room.objects.select_for_update().get(pk=room_id)
+        room = Room.objects.select_for_update(of=("self",), no_key=True).get(pk=room_id)
         if (room.host_gone_at is None) == (since is None):
             return
         room.host_gone_at = since
@@ -140,7 +148,7 @@ def _set_host_gone(room_id: str, *, since: datetime | None) -> None:
 
 def _pass_role_on(room_id: str) -> None:
     with transaction.atomic():
-        room = Room.objects.select_for_update().get(pk=room_id)
+        room = Room.objects.select_for_update(of=("self",), no_key=True).get(pk=room_id)
         deputies = room.seats.filter(role=Seat.Role.MODERATOR, status=Seat.Status.PRESENT)
         deputy = deputies.order_by("taken_at", "pk").first()
         if deputy is None:

@@ -27,7 +27,7 @@ class Gone(Exception):
 def connect(*, seat: Seat, at: datetime) -> Seat:
     """Let a new socket hold the seat; older ones are closed. Return the seat as it is now. Raise Gone."""
     with transaction.atomic():
-        room = Room.objects.select_for_update().get(pk=seat.room_id)
+        room = Room.objects.select_for_update(of=("self",), no_key=True).get(pk=seat.room_id)
         now = room.seats.seated().select_related("user", "room").filter(pk=seat.pk, epoch=seat.epoch).first()
         if now is None:
             raise Gone(why_gone(seat))
@@ -51,7 +51,7 @@ def touch(*, seat: Seat, at: datetime) -> int:
 def away(*, seat: Seat, at: datetime) -> None:
     """Note that the socket is lost. The seat waits; nothing happens if another socket holds it by now."""
     with transaction.atomic():
-        room = Room.objects.select_for_update().filter(pk=seat.room_id).first()
+        room = Room.objects.select_for_update(of=("self",), no_key=True).filter(pk=seat.room_id).first()
         now = _held_by(seat).filter(status=Seat.Status.PRESENT).first()
         if room is None or now is None:
             return
@@ -63,7 +63,7 @@ def away(*, seat: Seat, at: datetime) -> None:
 def leave(*, seat: Seat, at: datetime) -> None:
     """Give the seat up, as its person asked. Raise Gone when it is no longer this socket's."""
     with transaction.atomic():
-        room = Room.objects.select_for_update().get(pk=seat.room_id)
+        room = Room.objects.select_for_update(of=("self",), no_key=True).get(pk=seat.room_id)
         now = _held_by(seat).seated().first()
         if now is None:
             raise Gone(why_gone(seat))
@@ -83,7 +83,7 @@ def expire(*, at: datetime) -> int:
     gone = 0
     for room_id in dict.fromkeys(room_id for room_id, _ in found):
         with transaction.atomic():
-            room = Room.objects.select_for_update().get(pk=room_id)
+            room = Room.objects.select_for_update(of=("self",), no_key=True).get(pk=room_id)
             # Looked at again under the lock: somebody may have come back just now.
             seats = list(waited.filter(pk__in=[pk for of, pk in found if of == room_id]).order_by("pk"))
             _give_up(room, seats, at=at)

@@ -13,7 +13,7 @@ from rooms.stage import NotAllowed, NotSeated
 def tune(*, by: Seat, music: bool, frame_ms: int) -> None:
     """Have the room sound like this, at once. Only hosts may. Raise NotAllowed or NotSeated."""
     with transaction.atomic():
-        room = Room.objects.select_for_update().get(pk=by.room_id)
+        room = Room.objects.select_for_update(of=("self",), no_key=True).get(pk=by.room_id)
         me = room.seats.seated().filter(pk=by.pk).first()
         if me is None:
             raise NotSeated("This seat has gone.")

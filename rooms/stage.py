@@ -126,7 +126,7 @@ def remove(*, by: Seat, seat: Seat, reason: str, at: datetime) -> None:
 def _changing(by: Seat, seat: Seat | None = None) -> Iterator[tuple[Room, Seat, Seat]]:
     """Lock the room and read both seats again. Raise NotSeated for one that has gone."""
     with transaction.atomic():
-        room = Room.objects.select_for_update().get(pk=by.room_id)
+        room = Room.objects.select_for_update(of=("self",), no_key=True).get(pk=by.room_id)
         me = _again(room, by)
         them = me if seat is None or seat.pk == by.pk else _again(room, seat)
         yield room, me, them

@@ -45,7 +45,10 @@ def put_up(*, event: Event, offers: Sequence[Offer]) -> list[TicketType]:
 
     Raise TooCheap, FewerThanTaken, NotOfThisEvent.
     """
-    known = {row.pk: row for row in TicketType.objects.select_for_update().filter(event=event).order_by("id")}
+    known = {
+        row.pk: row
+        for row in TicketType.objects.select_for_update(of=("self",)).filter(event=event).order_by("id")
+    }
     kept = {offer.pk for offer in offers if offer.pk}
     if not kept <= known.keys():
         raise NotOfThisEvent
@@ -58,7 +61,11 @@ def put_up(*, event: Event, offers: Sequence[Offer]) -> list[TicketType]:
 
 def close(*, event: Event) -> None:
     """Take everything off sale, in the caller's transaction: nobody can hold a seat any more."""
-    for row in TicketType.objects.select_for_update().filter(event=event, is_open=True).order_by("id"):
+    for row in (
+        TicketType.objects.select_for_update(of=("self",), no_key=True)
+        .filter(event=event, is_open=True)
+        .order_by("id")
+    ):
         TicketType.objects.filter(pk=row.pk).update(is_open=False)
 
 

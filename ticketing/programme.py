@@ -81,7 +81,7 @@ def revise(
 
     Raise ProgrammeIsClosed, or TimeIsPromised when the start would move although tickets are held or sold.
     """
-    event.refresh_from_db(from_queryset=Event.objects.select_for_update(no_key=True))
+    event.refresh_from_db(from_queryset=Event.objects.select_for_update(of=("self",), no_key=True))
     if event.status in {Event.Status.ENDED, Event.Status.CANCELLED}:
         raise ProgrammeIsClosed
     if starts_at != event.starts_at and _is_taken(event):
@@ -94,7 +94,7 @@ def revise(
 
 def _is_taken(event: Event) -> bool:
     # Locked, so that nobody buys for the old start while it moves.
-    kinds = TicketType.objects.select_for_update(no_key=True).filter(event=event).order_by("id")
+    kinds = TicketType.objects.select_for_update(of=("self",), no_key=True).filter(event=event).order_by("id")
     return any(kind.taken for kind in kinds)
 
 

@@ -15,7 +15,7 @@ from payments.money import Money
 from payments.stripe_gateway import InsideTransaction, StripeRefused, StripeUnavailable
 from payments.stripe_records import Paid
 from tests.payments import parcels
-from tests.payments.races import meet, together
+from tests.races import meet, together
 
 if TYPE_CHECKING:
     from payments.sandbox.serve import StandIn

@@ -14,7 +14,7 @@ from payments.states import move
 from payments.stripe_records import TransferState
 from tests import factories
 from tests.payments import parcels
-from tests.payments.races import kinds, meet, together
+from tests.races import kinds, meet, together
 
 if TYPE_CHECKING:
     from pytest_django import Settings

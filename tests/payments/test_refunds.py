@@ -15,7 +15,7 @@ from payments.models import Charge, Payee, Refund, Transfer
 from payments.money import Money
 from payments.refunds import ChargeDisputed, NothingLeftToRefund
 from tests.payments import parcels
-from tests.payments.races import kinds, meet, together
+from tests.races import kinds, meet, together
 
 if TYPE_CHECKING:
     from payments.sandbox.serve import StandIn

@@ -16,7 +16,7 @@ from payments import answers, books, reconcile, stripe_events
 from payments.models import Charge, StripeEvent, Transfer
 from payments.stripe_gateway import API_VERSION, InvalidSignature, StripeUnavailable, WrongVersion
 from tests.payments import parcels
-from tests.payments.races import together
+from tests.races import together
 
 if TYPE_CHECKING:
     from pytest_django import Settings

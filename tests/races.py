@@ -1,17 +1,19 @@
 """Real threads, each with its own connection, that start at the same moment."""
 
 import threading
+import time
 from collections.abc import Callable, Sequence
 from contextlib import suppress
 from types import ModuleType
 from typing import Any, TypeVar
 
 import pytest
-from django.db import connection
+from django.db import connection, transaction
 
 Answer = TypeVar("Answer")
 PATIENCE_SECONDS = 60.0
 MOMENT_SECONDS = 3.0
+HELD_OPEN_SECONDS = 0.7
 
 
 def together(*acts: Callable[[], Answer]) -> list[Answer | Exception]:
@@ -35,6 +37,27 @@ def together(*acts: Callable[[], Answer]) -> list[Answer | Exception]:
     for thread in threads:
         thread.join(PATIENCE_SECONDS)
     return answers
+
+
+def overtaken(first: Callable[[], Answer], second: Callable[[], Answer]) -> list[Answer | Exception]:
+    """Let `second` begin while `first` is done and not committed yet; return what each returned or raised."""
+    is_done = threading.Event()
+
+    def hold_open() -> Answer:
+        try:
+            with transaction.atomic():
+                answer = first()
+                is_done.set()
+                time.sleep(HELD_OPEN_SECONDS)
+                return answer
+        finally:
+            is_done.set()
+
+    def begin() -> Answer:
+        is_done.wait(PATIENCE_SECONDS)
+        return second()
+
+    return together(hold_open, begin)
 
 
 def meet(monkeypatch: pytest.MonkeyPatch, module: ModuleType, name: str, *, count: int = 2) -> None:
