@@ -1,6 +1,6 @@
 from django.apps import AppConfig
 
-from stagedoor import checks  # noqa: F401 -- importing registers them
+from stagedoor import beats, checks  # noqa: F401 -- importing registers them
 
 
 class StagedoorConfig(AppConfig):

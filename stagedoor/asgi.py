@@ -3,17 +3,21 @@ import os
 from django.core.asgi import get_asgi_application
 
 os.environ.setdefault("DJANGO_SETTINGS_MODULE", "stagedoor.settings")
+os.environ["STAGEDOOR_PROCESS"] = "web"  # read by the settings: only the web has many threads at its database
 django_application = get_asgi_application()
+del os.environ["STAGEDOOR_PROCESS"]  # whatever is started from here is none
 
 from channels.auth import AuthMiddlewareStack  # noqa: E402 -- app-ready: needs the settings above
 from channels.routing import ProtocolTypeRouter, URLRouter  # noqa: E402 -- the same
 from channels.security.websocket import AllowedHostsOriginValidator  # noqa: E402 -- the same
+from django.conf import settings  # noqa: E402 -- the same
 
 from rooms.urls import websocket_urlpatterns  # noqa: E402 -- the same
+from stagedoor.turnstile import Turnstile  # noqa: E402 -- the same
 
 application = ProtocolTypeRouter(
     {
-        "http": django_application,
+        "http": Turnstile(django_application, most=settings.WEB_THREADS),
         "websocket": AllowedHostsOriginValidator(AuthMiddlewareStack(URLRouter(websocket_urlpatterns))),
     }
 )

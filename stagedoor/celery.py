@@ -1,6 +1,7 @@
-"""Celery, and the whole timetable in one place. A task is a nudge; the row is the truth."""
+"""Celery: the whole timetable in one place, and who works on what. A task is a nudge, the row the truth."""
 
 import os
+from dataclasses import dataclass
 from typing import Any
 
 from celery import Celery
@@ -34,6 +35,45 @@ BEATS: dict[str, dict[str, Any]] = {
     for task, pause in TIMETABLE.items()
 }
 
-app = Celery("stagedoor", changes={"beat_schedule": BEATS})
+# Acts on many rows, and whatever reads whole tables: minutes may pass, and nobody stands and waits.
+MASS = (
+    "accounts.tasks.tidy_up",
+    "payments.tasks.check_books",
+    "payments.tasks.release_memberships",
+    "rooms.tasks.release_money",
+    "ticketing.tasks.check_seats",
+    "ticketing.tasks.end_missed_events",
+    "ticketing.tasks.give_money_back",
+)
+# The first pattern that fits names the queue. What asks Stripe may have to wait: nothing else waits for it.
+ROUTES = {
+    **{task: {"queue": "mass"} for task in MASS},
+    "accounts.tasks.*": {"queue": "letters"},
+    "rooms.tasks.*": {"queue": "rooms"},
+    "payments.tasks.*": {"queue": "stripe"},
+    "ticketing.tasks.*": {"queue": "stripe"},
+}
+
+
+@dataclass(frozen=True)
+class Crew:
+    """One worker process: which queues it takes from, and how many tasks it carries out at once."""
+
+    queues: tuple[str, ...]
+    hands: int
+
+    @property
+    def arguments(self) -> list[str]:
+        return ["worker", "--queues", ",".join(self.queues), "--concurrency", str(self.hands)]
+
+
+# Each queue has hands of its own: no letter and no payment waits behind an evening that is called off.
+CREWS = {
+    "worker-letters": Crew(("letters", "rooms"), 2),
+    "worker-stripe": Crew(("stripe",), 2),
+    "worker-mass": Crew(("mass",), 1),
+}
+
+app = Celery("stagedoor", changes={"beat_schedule": BEATS, "task_routes": ROUTES})
 app.config_from_object("django.conf:settings", namespace="CELERY")
 app.autodiscover_tasks()

@@ -4,7 +4,10 @@ import redis
 from django.conf import settings
 from django.db import DatabaseError, connection
 from django.http import HttpRequest, JsonResponse
+from django.utils.timezone import now
 from django.views.decorators.http import require_safe
+
+from stagedoor import beats
 
 SECONDS = 2.0
 
@@ -21,6 +24,21 @@ def readyz(_request: HttpRequest) -> JsonResponse:
     parts = {"database": _database_answers(), "redis": _redis_answers()}
     ready = all(parts.values())
     return JsonResponse({"status": "ok" if ready else "unready", **parts}, status=200 if ready else 503)
+
+
+@require_safe
+def timetablez(_request: HttpRequest) -> JsonResponse:
+    """Say whether each line of the timetable finds a worker: 200, or 503 with the seconds since one did.
+
+    For whoever watches, not for a load balancer: people can be served while a letter waits.
+    """
+    try:
+        missed = beats.missed(at=now())
+    except redis.RedisError:
+        return JsonResponse({"status": "unknown", "redis": False}, status=503)
+    return JsonResponse(
+        {"status": "late" if missed else "ok", "missed": missed}, status=503 if missed else 200
+    )
 
 
 def _database_answers() -> bool:

@@ -16,6 +16,7 @@ import httpx
 from django.conf import settings
 
 from stagedoor import embedded
+from stagedoor.celery import CREWS
 
 BASE_DIR = Path(__file__).resolve().parent.parent
 PYTHON = sys.executable
@@ -123,9 +124,12 @@ def company(
         if stand_in:
             everybody.start("stripe", *_stand_in_command(address, environment, stand_in))
         everybody.start("web", *_web_command(address))
-        everybody.start("worker", PYTHON, "-m", "celery", "-A", "stagedoor", "worker", "--concurrency", "2")
+        celery = (PYTHON, "-m", "celery", "-A", "stagedoor")
+        for name, crew in CREWS.items():
+            # Each has a name of its own, or they would take each other for themselves.
+            everybody.start(name, *celery, *crew.arguments, "--hostname", f"{name}@%h")
         schedule = str(logs.parent / "celerybeat-schedule")
-        everybody.start("clock", PYTHON, "-m", "celery", "-A", "stagedoor", "beat", "--schedule", schedule)
+        everybody.start("clock", *celery, "beat", "--schedule", schedule)
         everybody.start("media", PYTHON, "-m", "rooms.media", "crew")
         everybody.start("stagehand", PYTHON, "manage.py", "stagehand")
         _wait_until_ready(everybody, address)

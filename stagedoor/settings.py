@@ -97,6 +97,16 @@ DATABASES = {
     "default": env.db_url_config(env.str("DATABASE_URL", default="") or embedded.database_url(VAR_DIR))
 }
 DATABASES["default"]["CONN_MAX_AGE"] = env.int("CONN_MAX_AGE", default=0)
+# The web: a thread for each request in the house, and a connection for each thread and for the sockets.
+# Whoever finds none free waits for one. Every other process has one thread that asks, and one connection.
+WEB_THREADS = env.int("WEB_THREADS", default=24)
+WEB_CONNECTIONS = WEB_THREADS + 4
+if env.str("STAGEDOOR_PROCESS", default="") == "web":
+    DATABASES["default"] |= {"CONN_MAX_AGE": 0, "CONN_HEALTH_CHECKS": True}
+    DATABASES["default"]["OPTIONS"] = {
+        **DATABASES["default"].get("OPTIONS", {}),
+        "pool": {"min_size": 2, "max_size": WEB_CONNECTIONS, "timeout": 60},
+    }
 DEFAULT_AUTO_FIELD = "django.db.models.BigAutoField"
 REDIS_URL = env.str("REDIS_URL", default="") or embedded.redis_url(VAR_DIR)
 CACHES = {"default": {"BACKEND": "django.core.cache.backends.redis.RedisCache", "LOCATION": REDIS_URL}}

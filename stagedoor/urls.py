@@ -7,6 +7,7 @@ urlpatterns = [
     path("", views.home, name="home"),
     path("healthz", health.healthz, name="healthz"),
     path("readyz", health.readyz, name="readyz"),
+    path("timetablez", health.timetablez, name="timetablez"),
     path("styleguide/", views.styleguide, name="styleguide"),
     path("account/", include("allauth.urls")),
     path("me/", include("accounts.urls")),
