@@ -5,7 +5,6 @@ import pytest
 
 from stagedoor.turnstile import Turnstile
 
-
 pytestmark = pytest.mark.asyncio
 
 
