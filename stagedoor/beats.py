@@ -44,7 +44,7 @@ def missed(*, at: datetime) -> dict[str, int]:
     with _notes() as notes:
         notes.set(SINCE, at.timestamp(), nx=True)
         since = float(notes.get(SINCE) or at.timestamp())
-        taken: Mapping[bytes, bytes] = notes.hgetall(TAKEN)  # type: ignore[assignment]  # it is no future here
+        taken: Mapping[bytes, bytes] = notes.hgetall(TAKEN)
     waited = {
         task: timedelta(seconds=at.timestamp() - float(taken.get(task.encode(), since))) for task in TIMETABLE
     }

@@ -5,7 +5,7 @@ takes more of both than there are. First come, first served. Sockets do not come
 """
 
 import asyncio
-from collections.abc import Awaitable, Callable, MutableMapping
+from collections.abc import Awaitable, Callable, Mapping
 from typing import Any, Final
 
 import structlog
@@ -17,10 +17,9 @@ COME_AGAIN_SECONDS: Final = 5
 PASSES: Final = {"/healthz"}  # asks nothing, and must answer while everybody waits
 LOG_EVERY: Final = 500  # turned away
 
-Scope = MutableMapping[str, Any]
-Message = MutableMapping[str, Any]
-Receive = Callable[[], Awaitable[Message]]
-Send = Callable[[Message], Awaitable[None]]
+Scope = dict[str, Any]
+Receive = Callable[[], Awaitable[Mapping[str, Any]]]
+Send = Callable[[Mapping[str, Any]], Awaitable[None]]
 Application = Callable[[Scope, Receive, Send], Awaitable[None]]
 
 

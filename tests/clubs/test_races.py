@@ -2,6 +2,7 @@
 
 from collections.abc import Callable
 from datetime import datetime, timedelta
+from functools import partial
 
 import pytest
 
@@ -35,7 +36,7 @@ def test_joining_and_opening_a_new_plan_never_wait_for_each_other(
 
     acts: list[Callable[[], object]] = []
     for fan in fans:
-        acts += [lambda fan=fan: join(fan), open_another]
+        acts += [partial(join, fan), open_another]
     told = together(*acts)
     assert [one for one in told if isinstance(one, Exception)] == []
     assert Plan.objects.filter(club=club, is_open=True).count() == 1
@@ -98,7 +99,7 @@ def test_an_owner_removed_while_opening_or_closing_a_plan_does_neither(
     ]
     for act in acts:
         office = factories.OfficerFactory.create(club=club, user=max, role=Officer.Role.OWNER)
-        told = overtaken(lambda office=office: officers.remove(officer=office, by=ada, at=at), act)
+        told = overtaken(partial(officers.remove, officer=office, by=ada, at=at), act)
         assert kinds(told) == ["NoneType", "NotAllowed"]
 
 

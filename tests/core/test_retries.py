@@ -6,11 +6,11 @@ import pytest
 from celery.exceptions import SoftTimeLimitExceeded
 from django.db import IntegrityError, transaction
 from django.db.models import QuerySet
-from tests.payments.races import together
 
 from core import retries
 from payments.models import StripeEvent
 from payments.stripe_gateway import StripeRefused, StripeUnavailable
+from tests.races import together
 
 TWICE = retries.Patience(pauses=(timedelta(seconds=10), timedelta(minutes=1)), most=2)
 
