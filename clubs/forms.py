@@ -5,9 +5,8 @@ from django.utils.translation import gettext_lazy as _
 
 from accounts import timezones
 from clubs.models import Club, Officer, Plan
-from payments.money import DIGITS, SALE_CURRENCIES, SMALLEST_CHARGE, Money, NotAnAmount
-
-HIGHEST_PRICE = 1_000  # a month, in major units: beyond it somebody mistook cents for euros
+from payments.fields import AmountField
+from payments.money import LARGEST_MONTH, SALE_CURRENCIES
 
 
 class ZoneField(forms.ChoiceField):
@@ -55,31 +54,17 @@ class RoleForm(forms.Form):
 
 
 class PlanForm(forms.ModelForm[Plan]):
-    price = forms.CharField(
-        label=_("Price a month"), max_length=12, widget=forms.TextInput(attrs={"inputmode": "decimal"})
-    )
-
     class Meta:
         model = Plan
         fields = ["name", "promise"]
         help_texts = {"promise": _("For example: all open evenings, and first come when seats are few.")}
 
-    field_order = ["name", "price", "promise"]
-
     def __init__(self, *args: Any, club: Club, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
-        self.currency = club.currency
-        self.fields["price"].label = _("Price a month, in %s") % club.currency
-
-    def clean_price(self) -> Money:
-        try:
-            price = Money.parse(self.cleaned_data["price"], self.currency)
-        except NotAnAmount as error:
-            raise forms.ValidationError(str(error)) from None
-        least = Money(SMALLEST_CHARGE[self.currency], self.currency)
-        most = Money(HIGHEST_PRICE * 10 ** DIGITS[self.currency], self.currency)
-        if price < least:
-            raise forms.ValidationError(_("A card payment starts at %s.") % least)
-        if price > most:
-            raise forms.ValidationError(_("A month may cost %s at most.") % most)
-        return price
+        self.fields["price"] = AmountField(
+            currency=club.currency,
+            most=LARGEST_MONTH[club.currency],
+            error_messages={"most": _("A month may cost %(limit)s at most.")},
+            label=_("Price a month, in %s") % club.currency,
+        )
+        self.order_fields(["name", "price", "promise"])

@@ -2,7 +2,7 @@
 
 from collections.abc import Callable
 from functools import wraps
-from typing import Concatenate, ParamSpec, cast
+from typing import Any, Concatenate, ParamSpec, cast
 from uuid import UUID
 
 from django.contrib import messages
@@ -189,10 +189,10 @@ def leave(request: HttpRequest, slug: str) -> HttpResponse:
     return redirect("clubs:mine")
 
 
-def _as_typed(plan: Plan | None) -> dict[str, str]:
+def _as_typed(plan: Plan | None) -> dict[str, Any]:
     if plan is None:
         return {}
-    return {"name": plan.name, "promise": plan.promise, "price": str(plan.price.major)}
+    return {"name": plan.name, "promise": plan.promise, "price": plan.price}
 
 
 def _say_last_owner(request: HttpRequest) -> None:

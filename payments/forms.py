@@ -4,33 +4,28 @@ from uuid import uuid4
 from django import forms
 from django.utils.translation import gettext_lazy as _
 
+from payments.fields import AmountField
 from payments.models import Payee
-from payments.money import Money, NotAnAmount
 
 
 class PayoutForm(forms.Form):
     """How much to pay out, in the payee's currency. `attempt` makes a double click one request."""
 
-    amount = forms.CharField(
-        label=_("Amount"),
-        max_length=20,
-        widget=forms.TextInput(attrs={"inputmode": "decimal", "autocomplete": "off"}),
-    )
     attempt = forms.UUIDField(widget=forms.HiddenInput, initial=uuid4)
 
     def __init__(self, *args: Any, payee: Payee, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
         self.payee = payee
-        self.fields["amount"].label = _("Amount in %(currency)s") % {"currency": payee.currency}
-
-    def clean_amount(self) -> Money:
-        try:
-            amount = Money.parse(self.cleaned_data["amount"], self.payee.currency)
-        except NotAnAmount:
-            raise forms.ValidationError(_("Write the amount in figures, like 12.50.")) from None
-        if amount.minor <= 0:
-            raise forms.ValidationError(_("Ask for more than nothing."))
-        return amount
+        self.fields["amount"] = AmountField(
+            currency=payee.currency,
+            least=1,
+            label=_("Amount in %(currency)s") % {"currency": payee.currency},
+            error_messages={
+                "least": _("Ask for more than nothing."),
+                "most": _("%(limit)s at most at a time. Ask again for more."),
+            },
+        )
+        self.order_fields(["amount", "attempt"])
 
 
 class ReasonForm(forms.Form):

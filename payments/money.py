@@ -5,8 +5,10 @@ Amounts are integers in the smallest unit that the currency is counted in (cents
 """
 
 from dataclasses import dataclass
-from decimal import Decimal, InvalidOperation
+from decimal import Decimal
 from typing import Self
+
+from core import figures
 
 # What Stripe may settle in: any currency of ISO 4217, by the digits after the point that Stripe counts.
 # https://docs.stripe.com/currencies; it counts ISK and UGX with two, whatever ISO says.
@@ -39,6 +41,22 @@ SMALLEST_CHARGE = {
     "PLN": 200,
     "JPY": 50,
 }
+# The dearest: Stripe takes eight figures, in all of these currencies. A transfer takes no more either.
+LARGEST_CHARGE = dict.fromkeys(SALE_CURRENCIES, 99_999_999)
+# The dearest month of a membership: about a thousand euros. Beyond it somebody mistook cents for euros.
+LARGEST_MONTH = {
+    "EUR": 100_000,
+    "USD": 100_000,
+    "GBP": 100_000,
+    "CHF": 100_000,
+    "SEK": 1_000_000,
+    "NOK": 1_000_000,
+    "DKK": 1_000_000,
+    "PLN": 500_000,
+    "JPY": 150_000,
+}
+SMALLEST_UNIT = dict.fromkeys(SALE_CURRENCIES, 1)
+SYMBOLS = {"EUR": "€", "USD": "$", "GBP": "£", "JPY": "¥"}
 WHOLE = 10_000  # basis points in the whole
 
 
@@ -67,23 +85,36 @@ class Money:
 
     @classmethod
     def parse(cls, text: str, currency: str) -> Self:
-        """Return the amount that a person typed: "12", "12.50" or "12,50". Raise NotAnAmount."""
-        digits = DIGITS.get(currency)
-        if digits is None or currency not in SALE_CURRENCIES:
+        """Return the amount that a person typed, as core.figures reads it. Raise NotAnAmount.
+
+        "12", "12.50", "12,50", "2,500.00", "€12". What could be two amounts ("1.500") is asked.
+        """
+        if currency not in SALE_CURRENCIES:
             raise NotAnAmount(f"{currency} is not a currency that Stagedoor counts in.")
+        marks = {currency, SYMBOLS.get(currency, currency)}
         try:
-            major = Decimal(text.strip().replace(",", "."))
-        except InvalidOperation:
-            raise NotAnAmount("Write the amount in figures, like 12.50.") from None
-        minor = major.scaleb(digits) if major.is_finite() else None
-        if minor is None or minor != minor.to_integral_value():
-            raise NotAnAmount(f"{currency} amounts have {digits} digits after the point.")
-        return cls(int(minor), currency)
+            return cls(figures.amount(text, digits=DIGITS[currency], marks=marks), currency)
+        except figures.NotFigures as refusal:
+            raise NotAnAmount(str(refusal)) from None
 
     @property
     def major(self) -> Decimal:
         """The amount in major units (euros, yen), exact."""
         return Decimal(self.minor).scaleb(-DIGITS[self.currency])
+
+    @property
+    def shown(self) -> str:
+        """The amount as every page prints it: "€2,500.00", "¥1,500", "CHF 12.00"."""
+        figure = figures.shown(self.minor, digits=DIGITS[self.currency])
+        symbol = SYMBOLS.get(self.currency, f"{self.currency}\N{NO-BREAK SPACE}")
+        return f"\N{MINUS SIGN}{symbol}{figure[1:]}" if self.minor < 0 else f"{symbol}{figure}"
+
+    @property
+    def as_typed(self) -> str:
+        """The amount as a field shows it, to be changed: "2500.00", "1500"."""
+        if DIGITS[self.currency] > 2:
+            return self.shown  # three figures after the point alone could be thousands
+        return f"{self.major:.{DIGITS[self.currency]}f}"
 
     def split(self, *, basis_points: int) -> tuple["Money", "Money"]:
         """Return (share, rest). The share is rounded down, the rest keeps the odd unit: nothing is lost."""

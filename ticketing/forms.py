@@ -13,16 +13,13 @@ from django.utils.translation import gettext_lazy
 
 from accounts import timezones
 from clubs.models import Club
-from payments.money import SMALLEST_CHARGE, Money, NotAnAmount
+from core.fields import CountField
+from payments.fields import AmountField
+from payments.money import LARGEST_CHARGE, Money
 from ticketing import wall_clock
+from ticketing.limits import FARTHEST, LONGEST, MOST_IN_A_BASKET, MOST_PER_PERSON, MOST_SEATS, MOST_TYPES
 from ticketing.models import Event, TicketType
 from ticketing.offers import Offer
-
-LONGEST = 12 * 60  # minutes an event may last
-FARTHEST = timedelta(days=2 * 365)
-MOST_SEATS = 1_000_000
-MOST_TYPES = 12
-MOST_PER_PERSON = 50
 
 
 class BasketForm(forms.Form):
@@ -41,7 +38,7 @@ class BasketForm(forms.Form):
         return f"seats_{kind.pk.hex}"
 
     @staticmethod
-    def _count_of(kind: TicketType) -> forms.IntegerField:
+    def _count_of(kind: TicketType) -> CountField:
         most = kind.per_person if kind.left is None else min(kind.per_person, kind.left)
         words = _("Number of tickets: %(name)s") % {"name": kind.name}
         attrs = {
@@ -50,10 +47,20 @@ class BasketForm(forms.Form):
             "placeholder": "0",
             "aria-label": words,
         }
-        widget = forms.NumberInput(attrs=attrs)
-        return forms.IntegerField(
-            min_value=0, max_value=max(most, 0), required=False, label=kind.name, widget=widget
-        )
+        widget = forms.TextInput(attrs=attrs)
+        return CountField(least=0, most=max(most, 0), required=False, label=kind.name, widget=widget)
+
+    def clean(self) -> dict[str, Any]:
+        if sum(self.basket.values()) > MOST_IN_A_BASKET:
+            words = _("%(most)s tickets at most in one order. Order again for more.")
+            raise ValidationError(words % {"most": MOST_IN_A_BASKET})
+        wanted = [(kind, self.basket.get(kind.pk, 0)) for kind in self.kinds]
+        for currency in {kind.currency for kind in self.kinds}:
+            total = sum(kind.price_minor * count for kind, count in wanted if kind.currency == currency)
+            if total > LARGEST_CHARGE[currency]:
+                words = _("A card can be charged %(most)s at most. Choose fewer tickets.")
+                raise ValidationError(words % {"most": Money(LARGEST_CHARGE[currency], currency).shown})
+        return self.cleaned_data
 
     @property
     def basket(self) -> dict[UUID, int]:
@@ -96,9 +103,7 @@ class EventForm(forms.Form):
         choices=timezones.choices,
         help_text=gettext_lazy("Everybody also sees the start in their own time."),
     )
-    minutes = forms.IntegerField(
-        label=gettext_lazy("Planned length in minutes"), min_value=1, max_value=LONGEST
-    )
+    minutes = CountField(label=gettext_lazy("Planned length in minutes"), least=1, most=LONGEST)
 
     def __init__(self, *args: Any, at: datetime, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
@@ -166,57 +171,27 @@ def _city(zone: ZoneInfo) -> str:
     return str(zone).rpartition("/")[2].replace("_", " ")
 
 
-class PriceField(forms.CharField):
-    """An amount in the currency of the event; empty is free."""
-
-    def __init__(self, *, currency: str, **kwargs: Any) -> None:
-        super().__init__(required=False, max_length=12, **kwargs)
-        self.currency = currency
-
-    def prepare_value(self, value: Any) -> Any:
-        if isinstance(value, Money):
-            return f"{value.major:f}" if value else ""
-        return value
-
-    def clean(self, value: Any) -> Money:
-        text = super().clean(value)
-        try:
-            price = Money.parse(text, self.currency) if text else Money.zero(self.currency)
-        except NotAnAmount as error:
-            raise ValidationError(
-                _("Write the amount in figures, like 12.50; leave it empty for free.")
-            ) from error
-        smallest = Money(SMALLEST_CHARGE[self.currency], self.currency)
-        if price.minor < 0 or 0 < price.minor < smallest.minor:
-            raise ValidationError(
-                _("Cards can be charged %(amount)s or more. Free is fine.") % {"amount": smallest}
-            )
-        return price
-
-    def has_changed(self, initial: Any, data: Any) -> bool:
-        return super().has_changed(self.prepare_value(initial), data)
-
-
 class OfferForm(forms.Form):
     pk = forms.UUIDField(required=False, widget=forms.HiddenInput)
     name = forms.CharField(label=gettext_lazy("Name"), max_length=60)
-    capacity = forms.IntegerField(
+    capacity = CountField(
         label=gettext_lazy("How many"),
-        min_value=1,
-        max_value=MOST_SEATS,
+        least=1,
+        most=MOST_SEATS,
         required=False,
-        widget=forms.NumberInput(attrs={"placeholder": gettext_lazy("No limit")}),
+        widget=forms.TextInput(attrs={"inputmode": "numeric", "placeholder": gettext_lazy("No limit")}),
     )
-    per_person = forms.IntegerField(
-        label=gettext_lazy("At most per person"), min_value=1, max_value=MOST_PER_PERSON, initial=6
+    per_person = CountField(
+        label=gettext_lazy("At most per person"), least=1, most=MOST_PER_PERSON, initial=6
     )
     members_only = forms.BooleanField(label=gettext_lazy("For members only"), required=False)
     is_open = forms.BooleanField(label=gettext_lazy("On sale"), required=False, initial=True)
 
     def __init__(self, *args: Any, currency: str, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
-        self.fields["price"] = PriceField(
+        self.fields["price"] = AmountField(
             currency=currency,
+            free=True,
             label=_("Price in %(currency)s") % {"currency": currency},
             widget=forms.TextInput(attrs={"inputmode": "decimal", "placeholder": _("Free")}),
         )

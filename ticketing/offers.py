@@ -6,7 +6,7 @@ from uuid import UUID
 
 from django.db import transaction
 
-from payments.money import SMALLEST_CHARGE, Money
+from payments.money import LARGEST_CHARGE, SMALLEST_CHARGE, Money
 from ticketing.models import Event, TicketType
 
 
@@ -23,8 +23,8 @@ class Offer:
     pk: UUID | None = None
 
 
-class TooCheap(Exception):
-    """A price below what a card can be charged. Free is fine."""
+class NotChargeable(Exception):
+    """A price below or above what a card can be charged. Free is fine."""
 
 
 class FewerThanTaken(Exception):
@@ -43,7 +43,7 @@ class NotOfThisEvent(Exception):
 def put_up(*, event: Event, offers: Sequence[Offer]) -> list[TicketType]:
     """Make these the event's ticket types, in this order. What is left out goes, or off sale once asked for.
 
-    Raise TooCheap, FewerThanTaken, NotOfThisEvent.
+    Raise NotChargeable, FewerThanTaken, NotOfThisEvent.
     """
     known = {
         row.pk: row
@@ -78,8 +78,9 @@ def _withdraw(rows: Sequence[TicketType]) -> None:
 
 
 def _write(row: TicketType, offer: Offer, place: int) -> TicketType:
-    if 0 < offer.price.minor < SMALLEST_CHARGE[offer.price.currency]:
-        raise TooCheap
+    least, most = SMALLEST_CHARGE[offer.price.currency], LARGEST_CHARGE[offer.price.currency]
+    if offer.price and not least <= offer.price.minor <= most:
+        raise NotChargeable
     if offer.capacity is not None and offer.capacity < row.taken:
         raise FewerThanTaken(row)
     row.name, row.position = offer.name, place

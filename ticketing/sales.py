@@ -18,10 +18,12 @@ from accounts import links
 from accounts.models import User
 from clubs import memberships
 from payments import charges, refunds
+from payments.money import LARGEST_CHARGE
 from payments.states import move
 from payments.stripe_gateway import StripeRefused, StripeUnavailable
 from payments.stripe_records import CheckoutState, Paid
 from ticketing import letters, seats
+from ticketing.limits import MOST_IN_A_BASKET
 from ticketing.models import Event, Order, Ticket, TicketType
 from ticketing.seats import NotOnSale, SoldOut
 
@@ -47,6 +49,10 @@ class TooMany(Exception):
         self.ticket_type = ticket_type
 
 
+class BasketTooBig(Exception):
+    """More tickets, or a higher sum, than one order may have. Another order is fine."""
+
+
 class MembersOnly(Exception):
     """One of the ticket types is for members of the club, and the buyer is none."""
 
@@ -64,7 +70,7 @@ def place(*, buyer: User, event: Event, basket: Basket, attempt: UUID | None = N
 
     The same again (a double click: the same `attempt`, or the same basket while it is held) returns the first
     order. An earlier order of another basket that still waits for payment is let go.
-    Raise EmptyBasket, NotOnSale, SoldOut, TooMany, MembersOnly.
+    Raise EmptyBasket, BasketTooBig, NotOnSale, SoldOut, TooMany, MembersOnly.
     """
     wanted = {pk: count for pk, count in basket.items() if count > 0}
     earlier = _earlier_order(buyer, event, attempt)
@@ -109,7 +115,7 @@ def seats_of(order: Order) -> dict[UUID, int]:
 def hold(*, buyer: User, event: Event, basket: Basket, attempt: UUID | None = None, at: datetime) -> Order:
     """Put the seats aside until a deadline and return the held order. One short transaction.
 
-    Raise EmptyBasket, NotOnSale, SoldOut, TooMany, MembersOnly, HoldsAnother.
+    Raise EmptyBasket, BasketTooBig, NotOnSale, SoldOut, TooMany, MembersOnly, HoldsAnother.
     """
     wanted = {pk: count for pk, count in basket.items() if count > 0}
     event = Event.objects.select_related("club__payee").get(pk=event.pk)
@@ -130,6 +136,9 @@ def _kinds_on_sale(event: Event, wanted: Basket, at: datetime) -> list[TicketTyp
     kinds = list(TicketType.objects.filter(event=event, pk__in=wanted))
     if len(kinds) != len(wanted) or not event.sells(at=at):
         raise NotOnSale
+    total = sum(kind.price_minor * wanted[kind.pk] for kind in kinds)
+    if sum(wanted.values()) > MOST_IN_A_BASKET or total > LARGEST_CHARGE[event.currency]:
+        raise BasketTooBig
     return kinds
 
 

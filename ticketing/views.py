@@ -12,9 +12,10 @@ from django.core.paginator import Paginator
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import get_object_or_404, redirect, render
 from django.urls import reverse
+from django.utils.functional import Promise
 from django.utils.timezone import now
 from django.utils.translation import gettext as _
-from django.utils.translation import ngettext
+from django.utils.translation import gettext_lazy, ngettext
 from django.views.decorators.cache import never_cache
 from django.views.decorators.http import require_GET, require_http_methods, require_POST
 
@@ -86,13 +87,28 @@ def buy(request: HttpRequest, slug: str) -> HttpResponse:
     return redirect(placed) if placed.is_paid else _to_checkout(request, placed)
 
 
-_REFUSALS = (sales.EmptyBasket, seats.NotOnSale, seats.SoldOut, sales.TooMany, sales.MembersOnly)
+_REFUSALS = (
+    sales.EmptyBasket,
+    sales.BasketTooBig,
+    seats.NotOnSale,
+    seats.SoldOut,
+    sales.TooMany,
+    sales.MembersOnly,
+)
+
+
+_PLAIN_REFUSALS: dict[type[Exception], Promise] = {
+    sales.EmptyBasket: gettext_lazy("Choose how many tickets you would like."),
+    sales.BasketTooBig: gettext_lazy(
+        "This is more than one order may have. Choose fewer tickets, and order again for more."
+    ),
+    sales.MembersOnly: gettext_lazy("This ticket is for members of the club. Join the club first."),
+    seats.NotOnSale: gettext_lazy("Tickets for this event are not on sale any more."),
+}
 
 
 def _refusal_words(refusal: Exception) -> str:
     match refusal:
-        case sales.EmptyBasket():
-            return _("Choose how many tickets you would like.")
         case seats.SoldOut(ticket_type=kind) if kind.left:
             words = ngettext("Only %(left)s %(name)s is left.", "Only %(left)s %(name)s are left.", kind.left)
             return words % {"left": kind.left, "name": kind.name}
@@ -103,10 +119,8 @@ def _refusal_words(refusal: Exception) -> str:
         case sales.TooMany(ticket_type=kind):
             words = _("One person may have %(most)s of %(name)s, over all orders.")
             return words % {"most": kind.per_person, "name": kind.name}
-        case sales.MembersOnly():
-            return _("This ticket is for members of the club. Join the club first.")
         case _:
-            return _("Tickets for this event are not on sale any more.")
+            return str(_PLAIN_REFUSALS[type(refusal)])
 
 
 def _sign_up_first(request: HttpRequest, found: Event) -> HttpResponse:

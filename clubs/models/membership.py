@@ -8,8 +8,9 @@ from django.db.models import Q
 from django.utils.translation import gettext_lazy as _
 
 from clubs.models.club import Club
+from payments.fields import within
 from payments.models import Subscription
-from payments.money import Money
+from payments.money import LARGEST_MONTH, SMALLEST_CHARGE, Money
 
 # Stripe draws up an invoice when the month is over and collects it an hour or more later. Nobody is shut out
 # meanwhile, unless they cancelled.
@@ -31,7 +32,10 @@ class Plan(models.Model):
 
     class Meta:
         constraints = [
-            models.CheckConstraint(name="a_plan_costs_something", condition=Q(price_minor__gt=0)),
+            models.CheckConstraint(
+                name="a_plan_costs_what_a_month_may_cost",
+                condition=within(column="price_minor", least=SMALLEST_CHARGE, most=LARGEST_MONTH),
+            ),
             models.UniqueConstraint(
                 fields=["club"], name="one_open_plan_per_club", condition=Q(is_open=True)
             ),

@@ -10,9 +10,10 @@ from django.db.models import F, Q, Sum
 from django.utils.translation import gettext_lazy as _
 
 from core.retries import Retried
+from payments.fields import within
 from payments.models.payee import Payee
 from payments.models.subscription import Subscription
-from payments.money import Money
+from payments.money import LARGEST_CHARGE, SMALLEST_UNIT, Money
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,6 +81,10 @@ class Charge(Retried):
     class Meta:
         constraints = [
             models.CheckConstraint(name="a_charge_asks_for_something", condition=Q(amount_minor__gt=0)),
+            models.CheckConstraint(
+                name="a_charge_asks_for_what_a_card_can_be_charged",
+                condition=within(column="amount_minor", least=SMALLEST_UNIT, most=LARGEST_CHARGE),
+            ),
             models.CheckConstraint(
                 name="the_fee_is_a_part_of_the_charge",
                 condition=Q(fee_minor__gte=0, fee_minor__lte=F("amount_minor")),

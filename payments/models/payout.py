@@ -7,8 +7,9 @@ from django.db.models import F, Q
 from django.utils.translation import gettext_lazy as _
 
 from core.retries import Retried
+from payments.fields import within
 from payments.models.payee import Payee
-from payments.money import Money
+from payments.money import LARGEST_CHARGE, SMALLEST_UNIT, Money
 
 
 class Payout(Retried):
@@ -60,6 +61,10 @@ class Payout(Retried):
     class Meta:
         constraints = [
             models.CheckConstraint(name="a_payout_pays_something", condition=Q(amount_minor__gt=0)),
+            models.CheckConstraint(
+                name="a_payout_pays_what_one_transfer_takes",
+                condition=within(column="amount_minor", least=SMALLEST_UNIT, most=LARGEST_CHARGE),
+            ),
             models.CheckConstraint(
                 name="nobody_reviews_their_own_payout", condition=~Q(reviewed_by=F("requested_by"))
             ),

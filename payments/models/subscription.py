@@ -7,8 +7,9 @@ from django.db.models import Q
 from django.utils.translation import gettext_lazy as _
 
 from core.retries import Retried
+from payments.fields import within
 from payments.models.payee import Payee
-from payments.money import Money
+from payments.money import LARGEST_CHARGE, SMALLEST_UNIT, Money
 
 
 class Subscription(Retried):
@@ -61,6 +62,10 @@ class Subscription(Retried):
     class Meta:
         constraints = [
             models.CheckConstraint(name="a_subscription_costs_something", condition=Q(amount_minor__gt=0)),
+            models.CheckConstraint(
+                name="a_subscription_costs_what_a_card_can_be_charged",
+                condition=within(column="amount_minor", least=SMALLEST_UNIT, most=LARGEST_CHARGE),
+            ),
         ]
 
     @property

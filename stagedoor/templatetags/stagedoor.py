@@ -13,12 +13,11 @@ from django.utils.safestring import SafeString, mark_safe
 from django.utils.text import capfirst
 from django.utils.translation import gettext as _
 
-from payments.money import DIGITS, Money
+from payments.money import Money
 from stagedoor.templatetags import voiceprint as drawing
 
 register = template.Library()
 
-SYMBOLS = {"EUR": "€", "USD": "$", "GBP": "£", "JPY": "¥"}
 FORMATS = {"short": "D j M, H:i", "dated": "D j M Y, H:i", "long": "l j F Y, H:i", "time": "H:i"}
 TONES = {
     "success": "paid live active published approved confirmed succeeded available complete valid sent",
@@ -33,12 +32,7 @@ AVATAR_TONES = 6
 @register.filter
 def money(amount: Money | None) -> str:
     """Return "€12.00", or "" when there is no amount."""
-    if amount is None:
-        return ""
-    figures = f"{abs(amount.major):,.{DIGITS[amount.currency]}f}"
-    symbol = SYMBOLS.get(amount.currency, f"{amount.currency}\N{NO-BREAK SPACE}")
-    sign = "\N{MINUS SIGN}" if amount.minor < 0 else ""
-    return f"{sign}{symbol}{figures}"
+    return "" if amount is None else amount.shown
 
 
 @register.filter

@@ -134,7 +134,10 @@ def test_asking_for_a_payout(as_ada: Client, page: str, sold: Callable[..., Char
     [
         ("100", "Your available balance does not cover this."),
         ("0", "Ask for more than nothing."),
-        ("-5", "Ask for more than nothing."),
+        ("-5", "Write the amount in figures, like 12.50."),
+        ("2.500", "2.500: do you mean 2,500.00 or 2.50? Write it like one of these."),
+        ("2,500.00", "Your available balance does not cover this."),  # as this page itself prints it
+        ("1000000", "€999,999.99 at most at a time. Ask again for more."),
         ("ten", "Write the amount in figures, like 12.50."),
         ("", "This field is required."),
     ],

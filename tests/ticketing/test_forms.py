@@ -106,10 +106,15 @@ def test_a_price_is_typed_with_point_or_comma_and_empty_is_free(price: str, mino
 @pytest.mark.parametrize(
     ("price", "words"),
     [
-        ("twelve", "Write the amount in figures, like 12.50; leave it empty for free."),
-        ("12.505", "Write the amount in figures, like 12.50; leave it empty for free."),
-        ("0.49", "Cards can be charged 0.50 EUR or more. Free is fine."),
-        ("-1", "Cards can be charged 0.50 EUR or more. Free is fine."),
+        ("twelve", "Write the amount in figures, like 12.50. Leave it empty for free."),
+        ("12.5051", "Write the amount in figures, like 12.50. Leave it empty for free."),
+        (
+            "1.500",
+            "1.500: do you mean 1,500.00 or 1.50? Write it like one of these. Leave it empty for free.",
+        ),
+        ("0.49", "Cards can be charged €0.50 or more. Free is fine."),
+        ("-1", "Write the amount in figures, like 12.50. Leave it empty for free."),
+        ("1000000", "€999,999.99 at most."),
     ],
 )
 def test_a_price_that_cannot_be_charged_is_explained(price: str, words: str) -> None:

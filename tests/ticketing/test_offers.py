@@ -75,7 +75,7 @@ def test_what_is_left_out_goes_and_what_was_sold_stays_off_sale(
 
 
 def test_a_price_that_no_card_takes_is_refused(event: Event) -> None:
-    with pytest.raises(offers.TooCheap):
+    with pytest.raises(offers.NotChargeable):
         offers.put_up(event=event, offers=[Offer(name="Cent", price=Money(49, "EUR"))])
 
 

@@ -356,3 +356,13 @@ def test_from_the_counter_to_the_ticket(
     order = box_office.again(order)
     assert (order.status, box_office.charge(order).status) == (Order.Status.PAID, Charge.Status.PAID)
     assert box_office.counts(seat) == (0, 2)
+
+
+@pytest.mark.parametrize(("first", "second"), [(30, 21), (50, 1)])
+def test_an_order_has_a_most_over_all_types(
+    event: Event, ben: User, at: datetime, first: int, second: int
+) -> None:
+    kinds = [box_office.kind(event, capacity=60, per_person=50, price=0, name=name) for name in ("A", "B")]
+    wanted = {kinds[0].pk: first, kinds[1].pk: second}
+    with pytest.raises(sales.BasketTooBig):
+        sales.hold(buyer=ben, event=event, basket=wanted, at=at)

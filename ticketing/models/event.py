@@ -14,7 +14,9 @@ from django.utils.translation import gettext_lazy as _
 
 from accounts.models import User
 from clubs.models import Club
-from payments.money import Money
+from payments.fields import within
+from payments.money import LARGEST_CHARGE, SMALLEST_CHARGE, Money
+from ticketing.limits import LONGEST, MOST_PER_PERSON, MOST_SEATS
 
 
 class EventQuerySet(models.QuerySet["Event"]):
@@ -104,7 +106,9 @@ class Event(models.Model):
 
     class Meta:
         constraints = [
-            models.CheckConstraint(name="an_event_lasts_a_while", condition=Q(minutes__gte=1)),
+            models.CheckConstraint(
+                name="an_event_lasts_a_while", condition=Q(minutes__gte=1, minutes__lte=LONGEST)
+            ),
             models.CheckConstraint(
                 name="an_ended_event_says_when", condition=~Q(status="ended") | Q(ended_at__isnull=False)
             ),
@@ -200,11 +204,19 @@ class TicketType(models.Model):
                 condition=Q(capacity__isnull=True) | Q(capacity__gte=F("held") + F("sold")),
             ),
             models.CheckConstraint(
-                name="a_ticket_is_free_or_costs_something", condition=Q(price_minor__gte=0)
+                name="a_ticket_is_free_or_costs_what_a_card_can_be_charged",
+                condition=Q(price_minor=0)
+                | within(column="price_minor", least=SMALLEST_CHARGE, most=LARGEST_CHARGE),
             ),
             models.CheckConstraint(name="seats_are_counted_from_zero", condition=Q(held__gte=0, sold__gte=0)),
-            models.CheckConstraint(name="unlimited_is_empty_not_zero", condition=~Q(capacity=0)),
-            models.CheckConstraint(name="a_person_may_have_one_at_least", condition=Q(per_person__gte=1)),
+            models.CheckConstraint(
+                name="unlimited_is_empty_not_zero",
+                condition=Q(capacity__isnull=True) | Q(capacity__gte=1, capacity__lte=MOST_SEATS),
+            ),
+            models.CheckConstraint(
+                name="a_person_may_have_one_at_least",
+                condition=Q(per_person__gte=1, per_person__lte=MOST_PER_PERSON),
+            ),
             models.UniqueConstraint(fields=["event", "name"], name="one_ticket_type_of_a_name_per_event"),
         ]
 

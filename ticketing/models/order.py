@@ -8,8 +8,9 @@ from django.db.models import Q
 from django.urls import reverse
 from django.utils.translation import gettext_lazy as _
 
+from payments.fields import within
 from payments.models import Charge
-from payments.money import Money
+from payments.money import LARGEST_CHARGE, SMALLEST_CHARGE, Money
 from ticketing.models.event import Event, TicketType
 
 # Links that pass a ticket on are signed and not kept: the database holds no key to a door.
@@ -53,6 +54,11 @@ class Order(models.Model):
             models.CheckConstraint(
                 name="an_order_that_costs_has_a_charge",
                 condition=Q(total_minor=0, charge__isnull=True) | Q(total_minor__gt=0, charge__isnull=False),
+            ),
+            models.CheckConstraint(
+                name="an_order_is_free_or_costs_what_a_card_can_be_charged",
+                condition=Q(total_minor=0)
+                | within(column="total_minor", least=SMALLEST_CHARGE, most=LARGEST_CHARGE),
             ),
             models.CheckConstraint(
                 name="a_bought_order_says_when", condition=~Q(status="paid") | Q(paid_at__isnull=False)

@@ -1,0 +1,49 @@
+"""Form fields for what people type, and what is said when it does not fit."""
+
+from typing import Any
+
+from django import forms
+from django.core.exceptions import ValidationError
+from django.utils.translation import gettext_lazy as _
+
+from core import figures
+
+
+class CountField(forms.Field):
+    """A whole number in figures, from `least` to `most`; empty is None where it is not required.
+
+    Not Django's IntegerField, which also reads "+5", "1_000", "5.0" and the figures of other scripts.
+    """
+
+    default_error_messages = {
+        "required": _("Write a whole number in figures, like 12."),
+        "least": _("%(least)s or more."),
+        "most": _("%(most)s or fewer."),
+    }
+
+    def __init__(self, *, least: int, most: int, **kwargs: Any) -> None:
+        kwargs.setdefault("widget", forms.TextInput(attrs={"inputmode": "numeric"}))
+        super().__init__(**kwargs)
+        self.least, self.most = least, most
+
+    def to_python(self, value: Any) -> int | None:
+        if value in self.empty_values or (isinstance(value, str) and not value.strip()):
+            return None
+        try:
+            return figures.count(str(value))
+        except figures.NotFigures as refusal:
+            raise ValidationError(str(refusal), code="invalid") from None
+
+    def validate(self, value: int | None) -> None:
+        super().validate(value)
+        if value is None:
+            return
+        for code, limit, is_wrong in (
+            ("least", self.least, value < self.least),
+            ("most", self.most, value > self.most),
+        ):
+            if is_wrong:
+                raise ValidationError(self.error_messages[code], code=code, params={code: limit})
+
+    def has_changed(self, initial: Any, data: Any) -> bool:
+        return super().has_changed("" if initial is None else str(initial), data)
