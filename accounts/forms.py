@@ -43,6 +43,42 @@ class PlainWords(forms.Form):
                 field.label, field.help_text = _("New password"), LONG_ENOUGH
 
 
+class ZoneInput(forms.TextInput):
+    """A field to type a city into, with all zones to pick from. Needs no script."""
+
+    template_name = "accounts/zone_input.html"
+
+    def get_context(self, name: str, value: Any, attrs: dict[str, Any] | None) -> dict[str, Any]:
+        context = super().get_context(name, value, attrs)
+        list_id = f"{context['widget']['attrs'].get('id', name)}_zones"
+        context["widget"]["attrs"] |= {"list": list_id, "autocomplete": "off", "spellcheck": "false"}
+        context["widget"] |= {"list_id": list_id, "zones": timezones.labels().items()}
+        return context
+
+
+class ZoneField(forms.CharField):
+    """A time zone by its city: "Berlin", or as the list has it. The cleaned value is "Europe/Berlin"."""
+
+    widget = ZoneInput
+
+    def __init__(self, *, guess: bool = False, **kwargs: Any) -> None:
+        super().__init__(max_length=100, **kwargs)
+        if guess:
+            self.widget.attrs["data-guess-zone"] = True  # zone.js fills in the browser's own
+
+    def prepare_value(self, value: Any) -> Any:
+        return timezones.labels().get(value, value)
+
+    def clean(self, value: Any) -> str:
+        text = str(super().clean(value))
+        zone = timezones.find(text) if text else ""
+        if zone is None:
+            raise forms.ValidationError(
+                _("Choose a city from the list, like Berlin, Europe."), code="invalid"
+            )
+        return zone
+
+
 class LoginForm(PlainWords, allauth.LoginForm):  # type: ignore[misc]  # allauth publishes no types
     pass
 
@@ -69,8 +105,7 @@ class SignupForm(PlainWords, allauth.SignupForm):  # type: ignore[misc]  # the s
 
     def clean_timezone(self) -> str:
         """Return the browser's guess if it is one that we know; it is no reason to refuse anybody."""
-        zone = str(self.cleaned_data["timezone"])
-        return zone if zone in timezones.known() else ""
+        return timezones.find(str(self.cleaned_data["timezone"])) or ""
 
     def try_save(self, request: HttpRequest) -> tuple[User | None, HttpResponse | None]:
         """Save as allauth does. Of two people who take one handle at the same moment one is asked again."""
@@ -151,10 +186,13 @@ class AddPasskeyForm(PlainWords, webauthn.AddWebAuthnForm):  # type: ignore[misc
 
 
 class SettingsForm(forms.ModelForm[User]):
-    timezone = forms.ChoiceField(
+    timezone = ZoneField(
         label=_("Time zone"),
         required=False,
-        help_text=_("Events show their own time, and beside it the time in this zone."),
+        help_text=_(
+            "Events show their own time, and beside it the time in this zone. Type a city; leave it empty "
+            "to go by your browser."
+        ),
     )
     locale = forms.ChoiceField(label=_("Language"), choices=settings.LANGUAGES)
 
@@ -162,11 +200,6 @@ class SettingsForm(forms.ModelForm[User]):
         model = User
         fields = ["name", "timezone", "locale"]
         help_texts = {"name": _("Shown to others in a room. Without one they see your handle.")}
-
-    def __init__(self, *args: Any, **kwargs: Any) -> None:
-        super().__init__(*args, **kwargs)
-        zone = cast("forms.ChoiceField", self.fields["timezone"])
-        zone.choices = [("", _("As my browser says")), *timezones.choices()]
 
 
 class CloseAccountForm(forms.Form):

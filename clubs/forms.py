@@ -3,25 +3,20 @@ from typing import Any
 from django import forms
 from django.utils.translation import gettext_lazy as _
 
-from accounts import timezones
+from accounts.forms import ZoneField
 from clubs.models import Club, Officer, Plan
 from payments.fields import AmountField
 from payments.money import LARGEST_MONTH, SALE_CURRENCIES
 
 
-class ZoneField(forms.ChoiceField):
-    """A time zone to choose. The browser's own is chosen beforehand where nothing is (stagedoor.js)."""
-
-    def __init__(self, **kwargs: Any) -> None:
-        kwargs.setdefault("label", _("Time zone"))
-        kwargs.setdefault("widget", forms.Select(attrs={"data-guess-zone": True}))
-        super().__init__(choices=lambda: [("", _("Choose…")), *timezones.choices()], **kwargs)
-
-
 class ClubForm(forms.ModelForm[Club]):
     """What a club says about itself, while it stands."""
 
-    timezone = ZoneField(help_text=_("New events start in this zone."))
+    timezone = ZoneField(
+        guess=True,
+        label=_("Time zone"),
+        help_text=_("New events start in this zone. Type a city."),
+    )
 
     class Meta:
         model = Club

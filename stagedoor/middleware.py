@@ -1,10 +1,11 @@
 import secrets
-import zoneinfo
 from collections.abc import Callable
 
 import structlog
 from django.http import HttpRequest, HttpResponse
 from django.utils import timezone
+
+from accounts import timezones
 
 log = structlog.get_logger(__name__)
 
@@ -47,9 +48,9 @@ def viewer_timezone(get_response: GetResponse) -> GetResponse:
     """Show times in the zone the signed-in person chose; for others a script does it in the browser."""
 
     def middleware(request: HttpRequest) -> HttpResponse:
-        name = getattr(request.user, "timezone", "")
-        if name in zoneinfo.available_timezones():
-            with timezone.override(zoneinfo.ZoneInfo(name)):
+        zone = timezones.info(getattr(request.user, "timezone", ""))
+        if zone is not None:
+            with timezone.override(zone):
                 return get_response(request)
         return get_response(request)
 

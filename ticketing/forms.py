@@ -11,7 +11,7 @@ from django.core.exceptions import ValidationError
 from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy
 
-from accounts import timezones
+from accounts.forms import ZoneField
 from clubs.models import Club
 from core.fields import CountField
 from payments.fields import AmountField
@@ -98,10 +98,9 @@ class EventForm(forms.Form):
         widget=forms.Textarea(attrs={"rows": 6}),
     )
     starts = WallClockField(label=gettext_lazy("Starts"))
-    timezone = forms.ChoiceField(
+    timezone = ZoneField(
         label=gettext_lazy("Time zone of the event"),
-        choices=timezones.choices,
-        help_text=gettext_lazy("Everybody also sees the start in their own time."),
+        help_text=gettext_lazy("Type a city. Everybody also sees the start in their own time."),
     )
     minutes = CountField(label=gettext_lazy("Planned length in minutes"), least=1, most=LONGEST)
 

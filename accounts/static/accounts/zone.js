@@ -2,6 +2,6 @@
 for (const field of document.querySelectorAll("[data-guess-zone]")) {
   if (field.value) continue;
   const zone = Intl.DateTimeFormat().resolvedOptions().timeZone;
-  const offered = field.tagName !== "SELECT" || [...field.options].some((option) => option.value === zone);
-  if (zone && offered) field.value = zone;
+  const listed = [...(field.list?.options ?? [])].find((option) => option.dataset.zone === zone);
+  if (zone) field.value = listed ? listed.value : zone;
 }
