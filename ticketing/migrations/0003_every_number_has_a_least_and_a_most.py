@@ -8,7 +8,7 @@ class Migration(migrations.Migration):
 
     dependencies = [
         ('clubs', '0002_every_number_has_a_least_and_a_most'),
-        ('payments', '0005_every_number_has_a_least_and_a_most'),
+        ('payments', '0006_every_number_has_a_least_and_a_most'),
         ('ticketing', '0002_money_back_and_orders_one_by_one'),
         migrations.swappable_dependency(settings.AUTH_USER_MODEL),
     ]

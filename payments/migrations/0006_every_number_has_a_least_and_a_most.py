@@ -7,7 +7,7 @@ from django.db import migrations, models
 class Migration(migrations.Migration):
 
     dependencies = [
-        ('payments', '0004_nobody_approves_their_own_payout'),
+        ('payments', '0005_rows_that_are_tried_again_and_cases'),
         migrations.swappable_dependency(settings.AUTH_USER_MODEL),
     ]
 
