@@ -11,7 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from payments.fields import AmountField
-from payments.money import SALE_CURRENCIES, LARGEST_CHARGE, LARGEST_MONTH, SMALLEST_CHARGE, Money
+from payments.money import LARGEST_CHARGE, LARGEST_MONTH, SALE_CURRENCIES, SMALLEST_CHARGE, Money
 from tests import factories
 from ticketing.forms import BasketForm
 from ticketing.limits import LONGEST, MOST_IN_A_BASKET, MOST_PER_PERSON, MOST_SEATS
