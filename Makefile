@@ -8,7 +8,7 @@ BIN := .venv/bin
 ALONE := tests/rooms/media tests/trips tests/benchmarks
 APPS := accounts clubs core payments rooms stagedoor ticketing
 
-.PHONY: help run demo test check lock bench bench-extras messages clean
+.PHONY: help run demo test check mutants lock bench bench-extras messages clean
 
 help: ## List every command
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -37,6 +37,9 @@ check: .venv/.installed ## Lint, types, import contracts, migrations in step, de
 	@$(BIN)/lint-imports --no-logo
 	@DEBUG=1 $(BIN)/python manage.py makemigrations --check --dry-run
 	@.ci/deployment
+
+mutants: .venv/.installed ## Spoil one line at a time, and see whether a test notices (half an hour; ARGS="refund" for some)
+	@$(BIN)/python -m tests.mutants.run $(ARGS)
 
 lock: .venv/.installed ## Write requirements.txt anew: exact versions with hashes
 	@$(BIN)/python -m piptools compile --quiet --upgrade --generate-hashes --allow-unsafe --strip-extras \
