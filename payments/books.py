@@ -135,10 +135,20 @@ PROMISES = {
         SELECT p.id, b.kind, b.minor FROM payments_payee p JOIN balances b ON b.payee_id = p.id
         WHERE b.minor < 0 AND (b.kind = 'reserve' OR p.below_zero_since IS NULL)
     """,
+    "nothing leaves while its payee owes": """
+        SELECT p.id, p.status, a.minor, q.minor FROM payments_payout p
+        JOIN balances a ON a.kind = 'available' AND a.payee_id = p.payee_id AND a.currency = p.currency
+        LEFT JOIN balances q ON q.kind = 'pending' AND q.payee_id = p.payee_id AND q.currency = p.currency
+        WHERE a.minor + LEAST(0, COALESCE(q.minor, 0)) < 0 AND (
+            p.status IN ('requested', 'approved')
+            OR p.status = 'sending' AND (p.owed_since IS NULL OR p.owed_since < p.asked_stripe_at)
+        )
+    """,
     "no payout leaves without the yes of somebody else, and of two above the limit": """
         SELECT p.id FROM payments_payout p
         LEFT JOIN payments_approval y
             ON y.payout_id = p.id AND y.destination = p.destination AND y.by_id <> p.requested_by_id
+            AND y.voided_at IS NULL
         WHERE p.status IN ('approved', 'sending', 'paid')
         GROUP BY p.id
         HAVING COUNT(y.id) < CASE

@@ -1,12 +1,24 @@
 """The only door into the books."""
 
 from collections.abc import Iterable
+from dataclasses import dataclass
 from datetime import datetime
 
 from django.db.models import Sum
 
 from payments.models import LedgerAccount, Payee, Transfer
 from payments.money import CurrencyMismatch, Money
+
+
+@dataclass(frozen=True, slots=True)
+class Posting:
+    """One of many transfers that are written at once: see post()."""
+
+    source: LedgerAccount
+    target: LedgerAccount
+    amount: Money
+    reason: str
+    reference: str
 
 
 class AlreadyPosted(Exception):
@@ -39,6 +51,40 @@ def post(
     if any(getattr(transfer, name) != value for name, value in figures.items()):
         raise AlreadyPosted(f"{reason} for {reference} is in the books with other figures.")
     return transfer
+
+
+def post_many(postings: Iterable[Posting], *, at: datetime) -> None:
+    """Write many transfers in one statement, in the caller's transaction. What post() says holds for each.
+
+    The caller has locked the rows that caused them, and knows that nothing was posted for them before.
+    """
+    moving = [one for one in postings if one.amount.minor]
+    for one in moving:
+        if {one.source.currency, one.target.currency} != {one.amount.currency}:
+            raise CurrencyMismatch(f"{one.amount.currency} cannot move between these accounts.")
+    if len(moving) == 1:
+        [one] = moving
+        post(
+            source=one.source,
+            target=one.target,
+            amount=one.amount,
+            reason=one.reason,
+            reference=one.reference,
+            at=at,
+        )
+        return
+    Transfer.objects.bulk_create(
+        Transfer(
+            source=one.source,
+            target=one.target,
+            amount_minor=one.amount.minor,
+            currency=one.amount.currency,
+            reason=one.reason,
+            reference=one.reference,
+            at=at,
+        )
+        for one in moving
+    )
 
 
 def balance(account: LedgerAccount) -> Money:

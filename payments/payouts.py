@@ -1,7 +1,8 @@
-"""Money out: released when delivered, asked for by the payee, reviewed by staff, sent through Stripe.
+"""Money out: asked for by the payee, reviewed by staff, sent through Stripe.
 
 A payout is one transfer to the payee's account. Its money lies in the reserve from the request until it
-is sent or refused. Locks are taken in one order: charge, payout, payee.
+is sent or refused. While the payee owes, nothing is approved and nothing begins to leave. Locks are taken
+in one order: charges, payee, payouts.
 """
 
 from datetime import datetime, timedelta
@@ -16,8 +17,8 @@ from django.utils.translation import gettext as _
 from accounts import audit
 from accounts.models import User
 from core import retries
-from payments import cases, ledger, letters, pots, stripe_gateway, summary
-from payments.models import Approval, Case, Charge, LedgerAccount, Payee, Payout
+from payments import cases, debts, ledger, letters, pots, stripe_gateway, summary
+from payments.models import Approval, Case, LedgerAccount, Payee, Payout
 from payments.money import Money
 from payments.nudges import nudge
 from payments.states import WrongState, move
@@ -33,6 +34,9 @@ SENDS_AT_ONCE = 100
 PATIENCE = retries.Patience(
     pauses=(timedelta(minutes=1), timedelta(minutes=5), timedelta(minutes=30), timedelta(hours=3)), most=30
 )
+# How long to wait for money that has not cleared at Stripe, and after how long a person looks at it again.
+CLEARING = [timedelta(hours=1), timedelta(hours=6), timedelta(days=1)]
+CLEARS_WITHIN = timedelta(days=14)
 # Stripe keeps a key for a day at least. Near that edge nobody knows whether it still protects: we only look.
 KEY_HOLDS = timedelta(hours=23)
 KEY_IS_GONE = timedelta(hours=25)
@@ -51,31 +55,12 @@ class OwnPayout(Exception):
     """Nobody reviews what they asked for themselves."""
 
 
+class Owing(Exception):
+    """More was given back to buyers than is left: until that is filled, nothing leaves."""
+
+
 class AlreadyApproved(Exception):
     """This person has said yes already; above the limit it takes another one."""
-
-
-@transaction.atomic
-def release(*, charge: Charge, at: datetime) -> Money | None:
-    """Make what is left of a paid charge available, once. One transaction.
-
-    Return how much that was, below zero if a dispute took more than was left; None if it was released before,
-    or is not paid.
-    """
-    row = Charge.objects.select_for_update(of=("self",), no_key=True).get(pk=charge.pk)
-    if row.status != Charge.Status.PAID or row.released_at is not None:
-        return None
-    payee, left = pots.lock(row.payee_id), row.remainder().net
-    pending = ledger.account(kind=Kind.PENDING, currency=row.currency, payee=payee)
-    available = ledger.account(kind=Kind.AVAILABLE, currency=row.currency, payee=payee)
-    source, target = (pending, available) if left.minor >= 0 else (available, pending)
-    ledger.post(
-        source=source, target=target, amount=max(left, -left), reason="release", reference=row.cause, at=at
-    )
-    Charge.objects.filter(pk=row.pk).update(released_at=at)
-    charge.released_at = at
-    pots.notice_debt(payee, at=at)
-    return left
 
 
 @transaction.atomic
@@ -116,11 +101,17 @@ def _post(payout: Payout, source: Kind, target: Kind, *, reason: str, at: dateti
     )
 
 
+def _locked(payout: Payout) -> Payout:
+    """Return the payout as it is, with its payee, both locked until the caller's transaction ends."""
+    payee = pots.lock(payout.payee_id)
+    row = Payout.objects.select_for_update(of=("self",), no_key=True).get(pk=payout.pk)
+    row.payee = payee
+    return row
+
+
 def _under_review(payout: Payout, by: User) -> Payout:
     """Return the payout, locked, for one reviewer at a time."""
-    row = (
-        Payout.objects.select_for_update(of=("self",), no_key=True).select_related("payee").get(pk=payout.pk)
-    )
+    row = _locked(payout)
     if row.requested_by_id == by.pk:
         raise OwnPayout
     return row
@@ -136,19 +127,22 @@ def approve(*, payout: Payout, by: User, at: datetime) -> Payout:
     """Say yes to a payout, for the account that the payee has now. One transaction; it is sent after commit.
 
     Above the limit it stays as it is until somebody else says yes, too. Raise OwnPayout, AlreadyApproved,
-    PayeeNotReady, WrongState.
+    Owing, PayeeNotReady, WrongState.
     """
     row = _under_review(payout, by)
     if row.status not in {Status.REQUESTED, Status.HELD}:
         raise WrongState(f"Payout {row.pk} is decided.")
     if not row.payee.can_be_paid:
         raise PayeeNotReady
+    if debts.is_owed(row.payee):
+        raise Owing
     account = row.payee.stripe_account_id
-    _yes, is_new = Approval.objects.get_or_create(payout=row, by=by, destination=account, defaults={"at": at})
+    yeses = Approval.objects.filter(payout=row, destination=account, voided_at=None)
+    _yes, is_new = yeses.get_or_create(payout=row, by=by, destination=account, defaults={"at": at})
     if not is_new:
         raise AlreadyApproved
     audit.record(actor=by, verb="payout-approved", subject=row, details={"destination": account}, at=at)
-    if not needs_two(row) or row.approvals.filter(destination=account).count() >= 2:
+    if not needs_two(row) or yeses.count() >= 2:
         move(
             row,
             Status.APPROVED,
@@ -189,9 +183,9 @@ def reject(*, payout: Payout, by: User, reason: str, at: datetime) -> Payout:
 
 
 def _return_reserve(payout: Payout, *, at: datetime) -> None:
-    payee = pots.lock(payout.payee_id)
+    # The caller holds the payee's lock, taken before the payout's.
     _post(payout, Kind.RESERVE, Kind.AVAILABLE, reason="payout-returned", at=at)
-    pots.notice_debt(payee, at=at)
+    pots.notice_debt(payout.payee, at=at)
 
 
 def send(*, payout: Payout, at: datetime) -> None:
@@ -208,13 +202,18 @@ def send(*, payout: Payout, at: datetime) -> None:
 
 
 def _step(payout: Payout, *, at: datetime) -> None:
-    if payout.status == Status.APPROVED and not _begin(payout, at=at):
+    # Only who begins knows that Stripe was not asked yet: then what has changed since turns it back.
+    is_first = payout.status == Status.APPROVED
+    if is_first and (not _begin(payout, at=at) or _turned_back(payout, at=at)):
         return
     try:
-        transfer = _ask_stripe(payout, at=at)
+        transfer = _ask_stripe(payout, is_first=is_first, at=at)
     except StripeRefused as no:
         log.warning("payout_refused", payout=str(payout.pk), code=no.code, words=str(no))
-        fail(payout=payout, reason=_told(no.code), at=at)
+        if no.code == "balance_insufficient":
+            _wait_for_money(payout, at=at)
+        else:
+            fail(payout=payout, reason=_told(no.code), at=at)
     else:
         if transfer is not None:
             confirm(payout=payout, transfer=transfer, at=at)
@@ -251,50 +250,77 @@ def _give_up(payout: Payout, error: Exception, *, at: datetime) -> None:
     )
 
 
+@transaction.atomic
 def _begin(payout: Payout, *, at: datetime) -> bool:
-    if payout.payee.stripe_account_id != payout.destination:
-        _review_again(payout, at=at)
+    """Begin to send, if all still is as it was approved; else it goes back to the desk. One transaction."""
+    row = _locked(payout)
+    if row.status != Status.APPROVED:
         return False
-    try:
-        move(payout, Status.SENDING, asked_stripe_at=at)
-    except WrongState:
+    if row.payee.stripe_account_id != row.destination:
+        # Whoever said yes meant another account.
+        reason = _("The payout account changed after the review, so the payout is reviewed again.")
+        _review_again(row, reason=reason, at=at)
+    elif debts.is_owed(row.payee):
+        debts.hold(row, at=at)
+    else:
+        move(row, Status.SENDING, asked_stripe_at=at)
+    payout.refresh_from_db()
+    return row.status == Status.SENDING
+
+
+def _review_again(row: Payout, *, reason: str, at: datetime) -> None:
+    move(row, Status.HELD, reason=reason, destination="", next_attempt_at=None)
+    debts.void_approvals(row, at=at)
+    audit.record(actor=None, verb="payout-held", subject=row, reason=reason, at=at)
+    letters.payout_decided(payout=row, at=at)
+
+
+@transaction.atomic
+def _turned_back(payout: Payout, *, at: datetime) -> bool:
+    """Hold a payout whose money went while its sending began. One transaction; True if it is held."""
+    row = _locked(payout)
+    if row.status != Status.SENDING or not debts.is_owed(row.payee):
         return False
+    debts.hold(row, at=at)
+    payout.refresh_from_db()
     return True
 
 
 @transaction.atomic
-def _review_again(payout: Payout, *, at: datetime) -> None:
-    # A changed account voids the approval: whoever said yes meant another one.
-    reason = _("The payout account changed after the review, so the payout is reviewed again.")
-    try:
-        move(payout, Status.HELD, reason=reason, destination="", next_attempt_at=None)
-    except WrongState:
+def _wait_for_money(payout: Payout, *, at: datetime) -> None:
+    """Ask again later, with another key: surely nothing was sent, and every yes still counts."""
+    row = _locked(payout)
+    if row.status != Status.SENDING:
         return
-    audit.record(actor=None, verb="payout-held", subject=payout, reason=reason, at=at)
-    letters.payout_decided(payout=payout, at=at)
+    due = at + CLEARING[min(row.refusals, len(CLEARING) - 1)]
+    move(row, Status.APPROVED, refusals=row.refusals + 1, attempts=0, next_attempt_at=due)
+    audit.record(actor=None, verb="payout-waits", subject=row, details={"until": due.isoformat()}, at=at)
+    if row.owed_since is not None:
+        debts.hold(row, at=at)
+    elif row.reviewed_at is not None and due - row.reviewed_at > CLEARS_WITHIN:
+        _review_again(row, reason=_("The money for it has not cleared at Stripe for two weeks."), at=at)
+    payout.refresh_from_db()
 
 
-def _ask_stripe(payout: Payout, *, at: datetime) -> TransferState | None:
+def _ask_stripe(payout: Payout, *, is_first: bool, at: datetime) -> TransferState | None:
     """Return the transfer; None while it is not known whether there is one."""
     assert payout.asked_stripe_at is not None, "it was written when sending began"  # noqa: S101 -- only a bug could break it
     since = at - payout.asked_stripe_at
-    if payout.attempts > 1:
+    if not is_first:
         found = stripe_gateway.find_transfer(reference=payout.cause)
         if found is not None:
             return found
     if since >= KEY_IS_GONE:
         raise StripeRefused("Stripe knows no transfer of this payout.", code="never_made")
-    if since >= KEY_HOLDS:
-        return None
+    if since >= KEY_HOLDS or (not is_first and debts.is_owed(payout.payee)):
+        return None  # we only look
     return stripe_gateway.create_transfer(
-        destination=payout.destination, amount=payout.amount, reference=payout.cause, key=payout.cause
+        destination=payout.destination, amount=payout.amount, reference=payout.cause, key=payout.key
     )
 
 
 def _told(code: str) -> str:
     """Return what the payee is told when Stripe refuses."""
-    if code == "balance_insufficient":
-        return _("The money has not cleared yet. Ask for the payout again in a few days.")
     if code in {"insufficient_capabilities_for_transfer", "account_invalid", "resource_missing"}:
         return _("Stripe cannot pay into your account. Check your details with Stripe, then ask again.")
     if code == "never_made":
@@ -322,6 +348,7 @@ def fail(*, payout: Payout, reason: str, at: datetime) -> bool:
 
     True only for the one who did it.
     """
+    payout.payee = pots.lock(payout.payee_id)
     try:
         move(payout, Status.FAILED, reason=reason, next_attempt_at=None)
     except WrongState:

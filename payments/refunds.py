@@ -3,8 +3,12 @@
 A refund that the bank or Stripe refuses is undone in the books by transfers the other way.
 """
 
+from collections import defaultdict
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
 from datetime import datetime, timedelta
 from functools import partial
+from uuid import UUID
 
 import structlog
 from django.db import transaction
@@ -14,7 +18,9 @@ from accounts import audit
 from accounts.models import User
 from core import retries
 from payments import cases, ledger, pots, stripe_gateway
+from payments.ledger import Posting
 from payments.models import Case, Charge, Dispute, LedgerAccount, Refund
+from payments.models.charge import Remainder, remainders
 from payments.money import Money
 from payments.nudges import nudge
 from payments.states import WrongState, move
@@ -44,6 +50,15 @@ class ChargeDisputed(Exception):
     """The buyer has gone to the bank: the bank decides, and the money must not go back twice."""
 
 
+@dataclass(frozen=True, slots=True)
+class Asked:
+    """What came of asking for many refunds: each by its charge's id, and the charges that were left out."""
+
+    refunds: dict[UUID, Refund]
+    disputed: list[Charge]
+    nothing_left: list[Charge]
+
+
 @transaction.atomic
 def ask(*, charge: Charge, amount: Money | None = None, reason: str, by: User | None, at: datetime) -> Refund:
     """Return the refund of a charge, or of a part, in the caller's transaction; it is sent after commit.
@@ -58,7 +73,52 @@ def ask(*, charge: Charge, amount: Money | None = None, reason: str, by: User | 
     amount = left.amount if amount is None else amount
     if charge.status != Charge.Status.PAID or not 0 < amount.minor <= left.amount.minor:
         raise NothingLeftToRefund
-    refund = Refund.objects.create(
+    refund = _promise(charge, amount, left, reason=reason, by=by, at=at)
+    refund.save(force_insert=True)
+    _post([refund], at=at)
+    _record([refund], at=at)
+    return refund
+
+
+@transaction.atomic
+def ask_many(*, charges: Iterable[Charge], reason: str, by: User | None, at: datetime) -> Asked:
+    """Give back all that is left of many charges, in the caller's transaction; they are sent after commit.
+
+    It takes a few statements for any number of charges; hand it some hundreds at a time, since all of them
+    stay locked until the commit. What cannot be refunded is not passed over in silence: see `Asked`.
+    """
+    wanted = Charge.objects.filter(pk__in=[charge.pk for charge in charges]).select_related("payee")
+    rows = list(wanted.select_for_update(of=("self",), no_key=True).order_by("pk"))
+    serious = Dispute.objects.exclude(stripe_status__in=Dispute.HARMLESS)
+    disputed = set(serious.filter(charge__in=rows).values_list("charge_id", flat=True))
+    left = remainders(rows)
+    asked = Asked(
+        refunds={},
+        disputed=[row for row in rows if row.pk in disputed],
+        nothing_left=[
+            row for row in rows if row.pk not in disputed and not _is_refundable(row, left[row.pk].amount)
+        ],
+    )
+    left_out = {row.pk for row in asked.disputed + asked.nothing_left}
+    for row in rows:
+        if row.pk not in left_out:
+            asked.refunds[row.pk] = _promise(
+                row, left[row.pk].amount, left[row.pk], reason=reason, by=by, at=at
+            )
+    promised = Refund.objects.bulk_create(asked.refunds.values())
+    _post(promised, at=at)
+    _record(promised, at=at)
+    return asked
+
+
+def _is_refundable(charge: Charge, left: Money) -> bool:
+    return charge.status == Charge.Status.PAID and left.minor > 0
+
+
+def _promise(
+    charge: Charge, amount: Money, left: Remainder, *, reason: str, by: User | None, at: datetime
+) -> Refund:
+    return Refund(
         charge=charge,
         amount_minor=amount.minor,
         fee_minor=left.fee.prorate(part=amount, whole=left.amount).minor,
@@ -68,26 +128,52 @@ def ask(*, charge: Charge, amount: Money | None = None, reason: str, by: User | 
         created_at=at,
         next_attempt_at=at,
     )
-    _post(refund, charge, at=at)
-    audit.record(
-        actor=by, verb="refund-asked", subject=refund, reason=reason, details={"amount": str(amount)}, at=at
+
+
+def _record(promised: Sequence[Refund], *, at: datetime) -> None:
+    audit.record_many(
+        [
+            audit.Entry(
+                refund.asked_by, "refund-asked", refund, refund.reason, {"amount": str(refund.amount)}
+            )
+            for refund in promised
+        ],
+        at=at,
     )
-    nudge("payments.tasks.send_refund", str(refund.pk))
-    return refund
+    for refund in promised:
+        nudge("payments.tasks.send_refund", str(refund.pk))
 
 
-def _post(refund: Refund, charge: Charge, *, at: datetime, is_undone: bool = False) -> None:
-    """Post the fee's part from our fees to the payee's pot, and the amount from there to the buyers."""
-    payee = pots.lock(charge.payee_id)
-    fees = ledger.account(kind=Kind.FEES, currency=charge.currency)
-    buyers = ledger.account(kind=Kind.BUYERS, currency=charge.currency)
-    pot = pots.of_charge(charge)
-    legs = [("refund-fee", fees, pot, refund.fee), ("refund", pot, buyers, refund.amount)]
-    if is_undone:
-        legs = [(f"{reason}-undone", target, source, amount) for reason, source, target, amount in legs[::-1]]
-    for reason, source, target, amount in legs:
-        ledger.post(source=source, target=target, amount=amount, reason=reason, reference=refund.cause, at=at)
-    pots.notice_debt(payee, at=at)
+def _post(refunds: Sequence[Refund], *, at: datetime, is_undone: bool = False) -> None:
+    """Post each fee's part from our fees to the payee's pot, and each amount from there to the buyers.
+
+    The charges are locked; payees are locked after them, in the order of their ids.
+    """
+    by_payee: dict[UUID, list[Refund]] = defaultdict(list)
+    for refund in refunds:
+        by_payee[refund.charge.payee_id].append(refund)
+    for payee_id in sorted(by_payee):
+        payee = pots.lock(payee_id)
+        fees = ledger.account(kind=Kind.FEES, currency=payee.currency)
+        buyers = ledger.account(kind=Kind.BUYERS, currency=payee.currency)
+        pot = {
+            kind: ledger.account(kind=kind, currency=payee.currency, payee=payee)
+            for kind in {pots.kind_of(refund.charge) for refund in by_payee[payee_id]}
+        }
+        postings = []
+        for refund in by_payee[payee_id]:
+            own, cause = pot[pots.kind_of(refund.charge)], refund.cause
+            legs = [("refund-fee", fees, own, refund.fee), ("refund", own, buyers, refund.amount)]
+            if is_undone:
+                legs = [
+                    (f"{reason}-undone", target, source, money)
+                    for reason, source, target, money in legs[::-1]
+                ]
+            postings += [
+                Posting(source, target, money, reason, cause) for reason, source, target, money in legs
+            ]
+        ledger.post_many(postings, at=at)
+        pots.notice_debt(payee, at=at)
 
 
 def send(*, refund: Refund, at: datetime) -> None:
@@ -186,7 +272,8 @@ def fail(*, refund: Refund, failure: str, stripe_id: str | None = None, at: date
         move(refund, Refund.Status.FAILED, failure=failure[:200], next_attempt_at=None, **known)
     except WrongState:
         return False
-    _post(refund, charge, at=at, is_undone=True)
+    refund.charge = charge
+    _post([refund], at=at, is_undone=True)
     audit.record(actor=None, verb="refund-failed", subject=refund, reason=failure[:200], at=at)
     log.error("refund_failed", refund=str(refund.pk), failure=failure)
     return True

@@ -10,7 +10,7 @@ from django.contrib import messages
 from django.contrib.auth.decorators import login_required
 from django.core.exceptions import PermissionDenied
 from django.core.paginator import Paginator
-from django.db.models import Count, QuerySet
+from django.db.models import Count, Q, QuerySet
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import get_object_or_404, redirect, render
 from django.utils.timezone import now
@@ -39,6 +39,7 @@ VERBS = {
     "payout-approved": gettext_lazy("approved it"),
     "payout-held": gettext_lazy("held it"),
     "payout-rejected": gettext_lazy("rejected it"),
+    "payout-waits": gettext_lazy("Stripe has not had the money for it yet; it is sent again later"),
     "payout-paid": gettext_lazy("Stripe confirmed the transfer"),
     "payout-failed": gettext_lazy("it could not be sent"),
 }
@@ -79,7 +80,7 @@ def _shelf(shelf: str) -> QuerySet[Payout]:
     on_it = Payout.objects.filter(status__in=SHELVES[shelf][1]).select_related("payee", "requested_by")
     # Whoever waits longest comes first; of what is decided, the newest.
     order = "-requested_at" if shelf == "decided" else "requested_at"
-    return on_it.annotate(yeses=Count("approvals")).order_by(order, "pk")
+    return on_it.annotate(yeses=Count("approvals", filter=Q(approvals__voided_at=None))).order_by(order, "pk")
 
 
 @finance_only
@@ -94,7 +95,7 @@ def _payout(pk: UUID) -> Payout:
 
 
 def _page(request: HttpRequest, payout: Payout, form: ReasonForm | None = None) -> HttpResponse:
-    yeses = Approval.objects.filter(payout=payout, destination=payout.payee.stripe_account_id)
+    yeses = Approval.objects.filter(payout=payout, destination=payout.payee.stripe_account_id, voided_at=None)
     by = list(yeses.select_related("by").order_by("at"))
     entries = AuditEntry.objects.filter(subject_kind="payments.payout", subject_id=str(payout.pk))
     history = [
@@ -166,6 +167,8 @@ def _decided(request: HttpRequest, payout: Payout, decide: Callable[[User, datet
         messages.success(request, decide(cast("User", request.user), now()))
     except payouts.OwnPayout:
         messages.error(request, _("You asked for this payout, so somebody else has to review it."))
+    except payouts.Owing:
+        messages.error(request, _("Their balance is below zero. Until it is filled, nothing leaves."))
     except payouts.AlreadyApproved:
         messages.info(request, _("You have approved it already. Somebody else has to approve it, too."))
     except payouts.PayeeNotReady:

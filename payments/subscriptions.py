@@ -14,7 +14,7 @@ from django.utils.translation import gettext as _
 from accounts import audit
 from accounts.models import User
 from core import retries
-from payments import cases, charges, payouts, stripe_gateway
+from payments import cases, charges, releases, stripe_gateway
 from payments.models import Case, Charge, Payee, Subscription
 from payments.money import Money
 from payments.states import WrongState, move
@@ -170,7 +170,7 @@ def release_due(*, at: datetime) -> int:
     )
     return retries.work(
         due,
-        lambda charge: payouts.release(charge=charge, at=at),
+        lambda charge: releases.release(charge=charge, at=at),
         at=at,
         at_once=RELEASES_AT_ONCE,
         give_up=partial(_cannot_release, at=at),

@@ -24,6 +24,12 @@ class Balances:
         zero = Money.zero(self.available.currency)
         return max(zero, self.available + min(zero, self.pending))
 
+    @property
+    def owed(self) -> Money:
+        """What has to be filled before anything leaves: the other side of `payable`."""
+        zero = Money.zero(self.available.currency)
+        return max(zero, -(self.available + min(zero, self.pending)))
+
 
 def of(payee: Payee) -> Balances:
     """Return what is in each pot, in three queries."""

@@ -11,7 +11,7 @@ from django.utils.text import slugify
 from accounts import audit
 from accounts.models import User
 from clubs.models import Club
-from payments import payouts
+from payments import releases
 from payments.models import Charge
 from payments.states import WrongState, move
 from ticketing import offers
@@ -163,7 +163,7 @@ def release_money(*, event: Event, at: datetime) -> None:
     last = UUID(int=0)
     while batch := _unreleased(event, after=last):
         for charge in batch:
-            payouts.release(charge=charge, at=at)
+            releases.release(charge=charge, at=at)
         last = batch[-1].pk
     Event.objects.filter(pk=event.pk, money_released_at=None).update(money_released_at=at)
 

@@ -28,7 +28,8 @@ class Payout(Retried):
         Status.REQUESTED: {Status.HELD, Status.APPROVED, Status.REJECTED},
         Status.HELD: {Status.APPROVED, Status.REJECTED},
         Status.APPROVED: {Status.SENDING, Status.HELD, Status.REJECTED},
-        Status.SENDING: {Status.PAID, Status.FAILED},
+        # Back again only while it is sure that Stripe made nothing of it.
+        Status.SENDING: {Status.PAID, Status.FAILED, Status.HELD, Status.APPROVED},
     }
 
     OPEN = (Status.REQUESTED, Status.HELD, Status.APPROVED, Status.SENDING)
@@ -56,6 +57,12 @@ class Payout(Retried):
     asked_stripe_at = models.DateTimeField(
         null=True, blank=True, help_text=_("When we first asked Stripe to send it.")
     )
+    owed_since = models.DateTimeField(
+        null=True, blank=True, help_text=_("Since when the payee owes, so that this does not leave.")
+    )
+    refusals = models.PositiveSmallIntegerField(
+        default=0, help_text=_("How often Stripe had not the money yet. Each is asked with a key of its own.")
+    )
     paid_at = models.DateTimeField(null=True, blank=True)
 
     class Meta:
@@ -70,7 +77,7 @@ class Payout(Retried):
             ),
             models.CheckConstraint(
                 name="a_decided_payout_names_its_reviewer",
-                condition=Q(status__in=["requested"])
+                condition=Q(status__in=["requested", "held"])
                 | Q(reviewed_by__isnull=False, reviewed_at__isnull=False),
             ),
             models.CheckConstraint(
@@ -106,6 +113,17 @@ class Payout(Retried):
         return f"payout-{self.pk}"
 
     @property
+    def key(self) -> str:
+        """The idempotency key under which Stripe is asked now. After a definite no it is a new one."""
+        return f"{self.cause}-{self.refusals}" if self.refusals else self.cause
+
+    @property
+    def waits_for_money(self) -> bool:
+        """Whether it is approved and Stripe has not had the money for it yet."""
+        tried = self.next_attempt_at and self.reviewed_at and self.next_attempt_at > self.reviewed_at
+        return self.status == self.Status.APPROVED and bool(tried)
+
+    @property
     def is_open(self) -> bool:
         return self.status in self.OPEN
 
@@ -117,10 +135,15 @@ class Approval(models.Model):
     by = models.ForeignKey(settings.AUTH_USER_MODEL, on_delete=models.PROTECT, related_name="+")
     destination = models.CharField(max_length=64, default="", help_text=_("The Stripe account it was for."))
     at = models.DateTimeField()
+    voided_at = models.DateTimeField(
+        null=True, blank=True, help_text=_("Since when it does not count: what it was said to has changed.")
+    )
 
     class Meta:
         constraints = [
             models.UniqueConstraint(
-                fields=["payout", "by", "destination"], name="one_yes_per_person_payout_and_account"
+                fields=["payout", "by", "destination"],
+                name="one_yes_per_person_payout_and_account",
+                condition=Q(voided_at__isnull=True),
             ),
         ]

@@ -8,7 +8,7 @@ import stripe
 from django.conf import settings
 
 from accounts.models import User
-from payments import charges, payouts
+from payments import charges, releases
 from payments.answers import answers
 from payments.models import Charge, Payee, StripeEvent, Subscription
 from payments.money import Money
@@ -67,7 +67,7 @@ def sold(payee: Payee, buyer: User, minor: int, *, at: datetime, released: bool 
     charge = asked(payee, buyer, minor, at=at)
     assert charges.settle(charge=charge, payment_intent=f"pi_{secrets.token_hex(8)}", at=at)
     if released:
-        payouts.release(charge=charge, at=at)
+        releases.release(charge=charge, at=at)
     return charge
 
 

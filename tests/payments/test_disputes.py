@@ -9,7 +9,7 @@ import stripe
 from django.conf import settings
 
 from accounts.models import AuditEntry
-from payments import books, disputes, payouts, refunds, stripe_events, summary
+from payments import books, disputes, payouts, refunds, releases, stripe_events, summary
 from payments.models import Charge, Dispute, Payee, StripeEvent
 from payments.money import Money
 from payments.stripe_records import DisputeState
@@ -83,7 +83,7 @@ def test_a_dispute_that_is_lost_stays_and_nothing_more_is_given_back(
     assert (disputed.stripe_status, disputed.is_withdrawn) == ("lost", True)
     with pytest.raises(refunds.ChargeDisputed):
         refunds.ask(charge=disputed.charge, reason="kindness", by=None, at=at)
-    assert payouts.release(charge=disputed.charge, at=at) == Money(0, "EUR")
+    assert releases.release(charge=disputed.charge, at=at) == Money(0, "EUR")
     assert books.check(ask_stripe=True) == []
 
 
@@ -103,7 +103,7 @@ def test_a_dispute_on_top_of_a_refund_takes_more_than_was_left(
     disputes.heed(charge=charge, state=state(), at=at)
     payee.refresh_from_db()
     assert (summary.of(payee).pending.minor, payee.below_zero_since) == (-600, at)
-    assert payouts.release(charge=charge, at=at) == Money(-600, "EUR")
+    assert releases.release(charge=charge, at=at) == Money(-600, "EUR")
     balances = summary.of(payee)
     assert (balances.pending.minor, balances.available.minor) == (0, -600)
 

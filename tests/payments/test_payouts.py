@@ -9,7 +9,7 @@ import pytest
 from django.db import Error, transaction
 
 from accounts.models import AuditEntry, Letter, User
-from payments import books, payouts, refunds, summary
+from payments import books, payouts, refunds, releases, summary
 from payments.models import Approval, Charge, Payee, Payout, Transfer
 from payments.money import Money
 from payments.payouts import AlreadyApproved, NotEnoughMoney, OwnPayout, PayeeNotReady
@@ -43,7 +43,7 @@ def funded(
     stand_in.pay(charge.checkout_id or "")
     deliver()
     charge.refresh_from_db()
-    payouts.release(charge=charge, at=at)
+    releases.release(charge=charge, at=at)
     return paid_payee
 
 
@@ -57,8 +57,8 @@ def approved(funded: Payee, ada: User, rae: User, at: datetime) -> Payout:
 
 def test_what_was_delivered_becomes_available_once(payee: Payee, sold: Sold, at: datetime) -> None:
     charge = sold()
-    assert payouts.release(charge=charge, at=at) == Money(1104, "EUR")
-    assert payouts.release(charge=charge, at=at) is None
+    assert releases.release(charge=charge, at=at) == Money(1104, "EUR")
+    assert releases.release(charge=charge, at=at) is None
     balances = summary.of(payee)
     assert (balances.pending.minor, balances.available.minor) == (0, 1104)
 
@@ -66,12 +66,12 @@ def test_what_was_delivered_becomes_available_once(payee: Payee, sold: Sold, at:
 def test_only_what_is_left_after_refunds_is_released(sold: Sold, at: datetime) -> None:
     charge = sold()
     refunds.ask(charge=charge, amount=Money(600, "EUR"), reason="half", by=None, at=at)
-    assert payouts.release(charge=charge, at=at) == Money(552, "EUR")
+    assert releases.release(charge=charge, at=at) == Money(552, "EUR")
 
 
 def test_an_unpaid_charge_releases_nothing(payee: Payee, ben: User, at: datetime) -> None:
     charge = factories.ChargeFactory.create(payee=payee, buyer=ben)
-    assert payouts.release(charge=charge, at=at) is None
+    assert releases.release(charge=charge, at=at) is None
 
 
 def test_a_request_puts_its_money_aside(payee: Payee, asked: Payout) -> None:
@@ -301,16 +301,6 @@ def test_a_no_from_stripe_fails_it_with_a_reason_for_the_creator(
     )
     assert summary.of(approved.payee).available.minor == 11_040
     assert Letter.objects.get().subject == "Your payout of €50.00 could not be sent"
-
-
-def test_money_that_has_not_cleared_is_told_as_that(
-    stand_in: "StandIn", paid_payee: Payee, sold: Sold, ada: User, rae: User, at: datetime
-) -> None:
-    sold(payee=paid_payee, released=True)  # in our books, but not at Stripe
-    payout = payouts.approve(payout=ask(paid_payee, 1000, ada, at), by=rae, at=at)
-    payouts.send(payout=payout, at=at)
-    assert payout.status == "failed"
-    assert payout.reason == "The money has not cleared yet. Ask for the payout again in a few days."
 
 
 def test_a_payee_not_ready_is_not_approved(asked: Payout, rae: User, at: datetime) -> None:

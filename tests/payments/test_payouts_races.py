@@ -7,7 +7,7 @@ import pytest
 
 from accounts import audit
 from accounts.models import User
-from payments import books, payouts, refunds, stripe_gateway, summary
+from payments import books, payouts, refunds, releases, stripe_gateway, summary
 from payments.models import Payee, Payout
 from payments.money import Money
 from payments.states import move
@@ -141,7 +141,7 @@ def test_a_refund_and_a_release_at_once_leave_nothing_behind(payee: Payee, ben: 
     # Seen failing without the charge's lock in release(): it releases what was just given back.
     charge = parcels.sold(payee, ben, 1000, at=at)
     together(
-        lambda: payouts.release(charge=charge, at=at),
+        lambda: releases.release(charge=charge, at=at),
         lambda: refunds.ask(charge=charge, reason="both", by=None, at=at),
     )
     balances = summary.of(payee)

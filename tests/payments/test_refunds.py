@@ -10,7 +10,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from accounts.models import AuditEntry, User
-from payments import books, payouts, refunds, summary
+from payments import books, payouts, refunds, releases, summary
 from payments.models import Charge, Payee, Refund, Transfer
 from payments.money import Money
 from payments.refunds import ChargeDisputed, NothingLeftToRefund
@@ -175,7 +175,7 @@ def test_a_refund_that_fails_days_later_is_undone_in_the_books(
     charge = bought(card="4000000000005126")
     refund = ask(charge, at=at)
     refunds.send(refund=refund, at=at)
-    payouts.release(charge=charge, at=at)
+    releases.release(charge=charge, at=at)
     stand_in.advance(2 * 3600)
     deliver()
     refund.refresh_from_db()
@@ -242,7 +242,7 @@ def test_however_it_is_given_back_the_books_hold(
         given: list[Refund] = []
         for step in steps:
             if step == "release":
-                payouts.release(charge=charge, at=at)
+                releases.release(charge=charge, at=at)
             elif step == "fail" and given:
                 refunds.fail(refund=given.pop(), failure="expired_or_canceled_card", at=at)
             elif isinstance(step, int):
