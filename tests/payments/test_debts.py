@@ -17,7 +17,7 @@ from payments.stripe_gateway import StripeUnavailable
 from payments.stripe_records import DisputeState, TransferState
 from tests import factories
 from tests.payments import parcels
-from tests.payments.races import meet, together
+from tests.races import meet, together
 
 if TYPE_CHECKING:
     from payments.sandbox.serve import StandIn

@@ -14,7 +14,7 @@ from payments.money import Money
 from payments.stripe_records import DisputeState
 from tests import factories
 from tests.payments import parcels
-from tests.payments.races import together
+from tests.races import together
 
 Sold = Callable[..., Charge]
 pytestmark = pytest.mark.django_db
