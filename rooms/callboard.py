@@ -10,15 +10,14 @@ from typing import Any
 import structlog
 from asgiref.sync import async_to_sync
 from channels.layers import get_channel_layer
-from django.core.cache import cache
 from django.utils.translation import gettext as _
 from redis.exceptions import RedisError
 
 from accounts.afterwards import once_committed
+from rooms import remembered
 from rooms.models import Room, Seat
 from rooms.protocol import MOST_HANDS_SHOWN, Close, Half, Hand, Person, SoundSetting, View, You
 
-SPEAKING_SECONDS = 600  # a talk without a pause is told of only where it begins
 MOST_WITHIN_SECONDS = 60.0
 TOLD_AT_ONCE = 50  # seats, when an edge asks all its listeners to move
 
@@ -68,19 +67,10 @@ def view(room: Room) -> View:
     )
 
 
-def note_speaking(room_id: str, seats: list[str]) -> None:
-    """Remember who speaks, for those who come in before that changes. Losing it costs a ring for a moment."""
-    cache.set(f"speaking:{room_id}", seats, SPEAKING_SECONDS)
-
-
-def speaking(room_id: str) -> list[str]:
-    return list(cache.get(f"speaking:{room_id}", []))
-
-
 def silence(rooms: Iterable[str]) -> None:
     """Put out the rings of those who spoke in these rooms: their mixer has gone, the next tells anew."""
     for room_id in rooms:
-        note_speaking(room_id, [])
+        remembered.note_speaking(room_id, [])
         _send(room_group(room_id), {"type": "room.speaking", "seats": []})
 
 

@@ -13,7 +13,7 @@ from django.utils.timezone import now
 from django.utils.translation import gettext_lazy as _
 from pydantic import ValidationError
 
-from rooms import admission, callboard, doors, grants, presence, protocol, soundcheck, stage, turn
+from rooms import admission, callboard, doors, grants, presence, protocol, remembered, soundcheck, stage, turn
 from rooms.models import Grant, Room, Seat
 from rooms.protocol import Close
 from rooms.throttle import Bucket
@@ -184,7 +184,7 @@ class RoomConsumer(AsyncWebsocketConsumer):  # type: ignore[misc]  # channels pu
         self.seat = self._look_up(seat)
         seen = callboard.for_eyes_of(self.seat, callboard.view(room))
         return protocol.Welcome(
-            you=callboard.you(self.seat), room=seen, speaking=callboard.speaking(room.pk), seq=room.seq
+            you=callboard.you(self.seat), room=seen, speaking=remembered.speaking(room.pk), seq=room.seq
         )
 
     def _look_up(self, seat: Seat) -> Seat:

@@ -19,7 +19,7 @@ from django.conf import settings
 from redis.asyncio import Redis as AsyncRedis
 from redis.exceptions import RedisError
 
-from rooms import placement
+from rooms import placement, remembered
 
 ANSWER_SECONDS: Final = 8
 PATIENCE_SECONDS: Final = 1.0  # after which another edge is asked as well: the first may have just died
@@ -131,7 +131,10 @@ def drop(*, room: str, seat: str, epoch: int) -> None:
 def close(*, room: str) -> None:
     """Put everybody out of the room's sound, and have it forgotten."""
     _tell(room, {"op": "close"}, edges=True)
-    placement.forget(room)
+    try:
+        remembered.forget(room)
+    except RedisError as problem:
+        log.warning("room_not_forgotten", problem=type(problem).__name__)
 
 
 def census(rolls: Mapping[str, Roll], *, at: datetime) -> None:

@@ -138,11 +138,6 @@ def rehome_all(rooms: Iterable[str], *, homeless: bool = False) -> list[str]:
     return [room for room, (_now, moved) in zip(lost, won, strict=True) if moved]
 
 
-def forget(room_id: str) -> None:
-    with connection() as redis:
-        redis.delete(register.home_key(room_id))
-
-
 def _told(redis: "Redis", kind: str) -> dict[str, str]:
     return cast("dict[str, str]", redis.hgetall(kind))
 

@@ -24,7 +24,7 @@ from django.utils.timezone import now
 from redis.asyncio import Redis
 from redis.exceptions import RedisError
 
-from rooms import callboard, delivery, homes, rounds
+from rooms import callboard, delivery, homes, remembered, rounds
 
 EVENTS: Final = "media:events"
 ROUND_SECONDS: Final = 10.0
@@ -74,7 +74,7 @@ async def pass_on(event: Mapping[str, Any]) -> None:
     """
     match event["event"]:
         case "speaking":
-            await sync_to_async(callboard.note_speaking)(event["room"], event["seats"])
+            await sync_to_async(remembered.note_speaking)(event["room"], event["seats"])
             message = {"type": "room.speaking", "seats": event["seats"]}
             await get_channel_layer().group_send(callboard.room_group(event["room"]), message)
         case "presence":

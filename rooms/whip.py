@@ -6,19 +6,17 @@ from typing import Any, Final
 
 from asgiref.sync import sync_to_async
 from channels.db import database_sync_to_async
-from django.core.cache import cache
 from django.http import HttpRequest, HttpResponse, JsonResponse
 from django.urls import reverse
 from django.utils.timezone import now
 from django.utils.translation import gettext as _
 from django.views.decorators.csrf import csrf_exempt
 
-from rooms import admission, grants, homes, media_calls, placement, turn
-from rooms.models import Grant, Seat
+from rooms import admission, grants, homes, media_calls, placement, remembered, turn
+from rooms.models import Grant, Room, Seat
 
 SDP: Final = "application/sdp"
 MOST_BYTES: Final = 16 * 1024
-SESSION_SECONDS: Final = 24 * 3600
 ENDPOINT_METHODS: Final = "POST, OPTIONS, HEAD"
 SESSION_METHODS: Final = "DELETE, OPTIONS"
 STATUS_OF: Final[Mapping[str, HTTPStatus]] = {
@@ -54,18 +52,17 @@ async def session(request: HttpRequest, session_id: str) -> HttpResponse:
         answer = _problem(HTTPStatus.METHOD_NOT_ALLOWED, "method", _("A session can only be ended."))
         answer["Allow"] = SESSION_METHODS
         return answer
-    held = await cache.aget(_key(session_id))
+    held = await sync_to_async(remembered.session)(session_id)
     if held is None:
         return _problem(HTTPStatus.NOT_FOUND, "unknown", _("There is no such session."))
-    room_id, process = held
-    if await sync_to_async(placement.lives)(process):
+    if await sync_to_async(placement.lives)(held.process):
         try:
-            await media_calls.end(process=process, room=room_id, session=session_id)
+            await media_calls.end(process=held.process, room=held.room, session=session_id)
         except (media_calls.MediaSilent, media_calls.MediaRefused):
             return _problem(
                 HTTPStatus.SERVICE_UNAVAILABLE, "media_away", _("The sound server does not answer.")
             )
-    await cache.adelete(_key(session_id))
+    await sync_to_async(remembered.forget_session)(session_id, room_id=held.room)
     return _open_to_players(HttpResponse(status=HTTPStatus.OK))
 
 
@@ -125,13 +122,20 @@ async def _open(seat: Seat, use: Grant.Use, offer: str) -> HttpResponse:
         )
         answer["Retry-After"] = "3"
         return answer
-    await cache.aset(_key(opened.session), (seat.room_id, opened.process), SESSION_SECONDS)
+    await database_sync_to_async(_remember)(opened, seat.room_id)
     answer = HttpResponse(opened.answer, status=HTTPStatus.CREATED, content_type=SDP)
     answer["Location"] = reverse("rooms:media_session", args=[opened.session])
     servers = turn.ice_servers(at=now())
     if servers:
         answer["Link"] = turn.links(servers)
     return _open_to_players(answer)
+
+
+def _remember(opened: media_calls.Opened, room_id: str) -> None:
+    """Remember where the session is. Whoever closes the room meanwhile forgets it, or is seen here."""
+    remembered.note_session(opened.session, room_id=room_id, process=opened.process)
+    if Room.objects.filter(pk=room_id, status=Room.Status.CLOSED).exists():
+        remembered.forget(room_id)
 
 
 async def _ask_media(seat: Seat, use: Grant.Use, offer: str) -> media_calls.Opened:
@@ -179,7 +183,3 @@ def _open_to_players(answer: HttpResponse) -> HttpResponse:
     answer["Access-Control-Expose-Headers"] = "Location, Link"
     answer["Cache-Control"] = "no-store"
     return answer
-
-
-def _key(session_id: str) -> str:
-    return f"media-session:{session_id}"

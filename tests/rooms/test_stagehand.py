@@ -9,7 +9,8 @@ import pytest
 from redis.asyncio import Redis
 
 from accounts.models import User
-from rooms import callboard, stagehand
+from rooms import remembered, stagehand
+from rooms.media import register
 from rooms.models import DeliveryFact, Seat
 from rooms.protocol import Close
 from tests.rooms.extras import Extras
@@ -45,11 +46,12 @@ async def test_who_speaks_reaches_the_page_and_whoever_comes_later(
         speaking = {"event": "speaking", "room": seat.room_id, "seats": [seat.pk]}
 
         async def tell(redis: "Redis") -> None:
+            await redis.set(register.home_key(seat.room_id), "home")
             await redis.publish(stagehand.EVENTS, json.dumps(speaking))
             assert await page.until("speaking") == {"op": "speaking", "seats": [seat.pk]}
 
         await working(redis_url, tell)
-        assert callboard.speaking(seat.room_id) == [seat.pk]
+        assert remembered.speaking(seat.room_id) == [seat.pk]
 
 
 async def test_how_many_listen_is_told_when_it_changes(
