@@ -1,12 +1,12 @@
 """How allauth does things in this house: letters go through the outbox, secrets are kept encrypted."""
 
 import base64
-import re
 import uuid
-from dataclasses import dataclass
 from typing import Any
 
 from allauth.account.adapter import DefaultAccountAdapter
+from allauth.account.internal.flows.reauthentication import get_reauthentication_flows
+from allauth.core.exceptions import ReauthenticationRequired
 from allauth.mfa.adapter import DefaultMFAAdapter
 from allauth.mfa.models import Authenticator
 from allauth.usersessions.adapter import DefaultUserSessionsAdapter
@@ -17,51 +17,21 @@ from cryptography.hazmat.primitives.kdf.hkdf import HKDF
 from django.conf import settings
 from django.contrib.auth.base_user import AbstractBaseUser
 from django.forms import ValidationError
-from django.template.loader import render_to_string
 from django.urls import reverse
 from django.utils.timezone import now
 from django.utils.translation import gettext as _
 
-from accounts import links, mail, signup, standing
+from accounts import addresses, factor, letters, signup, standing
+from accounts.models import User
 
 NAME = "Stagedoor"
-LINK = re.compile(r"^(?P<label>[^:\n]+): (?P<url>https?://\S+)$")
-
-
-@dataclass(frozen=True, slots=True)
-class Paragraph:
-    """A paragraph of a letter: plain words, a link with its label, or a code to type."""
-
-    text: str
-    url: str = ""
-    is_code: bool = False
 
 
 class AccountAdapter(DefaultAccountAdapter):  # type: ignore[misc]  # allauth publishes no types
     def send_mail(self, template_prefix: str, email: str, context: dict[str, Any]) -> None:
-        """Put a letter of allauth's into the outbox.
-
-        The words stand in `<prefix>.txt`: the subject, then paragraphs. One frame lays them all out, where
-        "Label: https://…" becomes a button and the code is set large. Each call is its own cause:
-        allauth calls once per code or deed.
-        """
-        always = {
-            "email": email,
-            "base_url": links.absolute("/"),
-            "password_reset_url": links.absolute(reverse("account_reset_password")),
-        }
-        words = render_to_string(f"{template_prefix}.txt", {**always, **context}).strip()
-        subject, *paragraphs = re.split(r"\n\s*\n", words)
-        mail.write(
-            key=f"{template_prefix}-{uuid.uuid4()}",
-            to=email,
-            template="account/email/letter",
-            context={
-                "subject": subject,
-                "paragraphs": [_paragraph(text.strip(), code=context.get("code")) for text in paragraphs],
-            },
-            at=now(),
-        )
+        """Put a letter of allauth's into the outbox. Each call is its own cause: one per code or deed."""
+        key = f"{template_prefix}-{uuid.uuid4()}"
+        letters.write(template_prefix, key=key, to=email, context=context, at=now())
 
     def clean_username(self, username: str, shallow: bool = False) -> str:  # noqa: FBT001, FBT002 -- allauth's signature
         username = super().clean_username(username, shallow=shallow)
@@ -71,10 +41,32 @@ class AccountAdapter(DefaultAccountAdapter):  # type: ignore[misc]  # allauth pu
             raise ValidationError(_("This handle is reserved. Choose another one.")) from None
         return username
 
+    def is_reauthentication_required(self, *, app: str, **_kwargs: Any) -> bool:
+        """Say whether the person has to show again who they are: not within ten minutes of the last time.
+
+        To have signed in a moment ago is enough, but not for a second factor, which opens everything else.
+        allauth asks nothing of people who have neither password nor second factor; we send them a code.
+        """
+        if app != "allauth.mfa" and factor.has_shown(self.request, since=now() - factor.FRESH_FOR):
+            return False
+        if not get_reauthentication_flows(self.request.user) and not factor.has_shown(
+            self.request, since=now() - factor.FRESH_FOR
+        ):
+            raise ReauthenticationRequired
+        return bool(super().is_reauthentication_required(app=app))
+
     def get_reauthentication_methods(self, user: AbstractBaseUser) -> list[dict[str, str]]:
-        """Offer a passkey first: it is the quickest for whoever has one."""
+        """Offer a passkey first: it is the quickest for whoever has one; a code to those who have nothing."""
         methods = super().get_reauthentication_methods(user)
+        if not methods and user.is_authenticated:
+            words = str(_("Send me a code by e-mail"))
+            return [{"id": "code", "description": words, "url": reverse("accounts:show_again")}]
         return sorted(methods, key=lambda method: method["id"] != "mfa_reauthenticate:webauthn")
+
+    def send_notification_mail(self, template_prefix: str, user: User, *args: Any, **kwargs: Any) -> None:
+        """Write what allauth tells people, but for a changed address: accounts.addresses tells of that."""
+        if template_prefix != addresses.CHANGED:
+            super().send_notification_mail(template_prefix, user, *args, **kwargs)
 
 
 class MFAAdapter(DefaultMFAAdapter):  # type: ignore[misc]  # the same
@@ -101,13 +93,6 @@ class SessionsAdapter(DefaultUserSessionsAdapter):  # type: ignore[misc]  # the 
         super().end_sessions(sessions)
         for person in {session.user_id for session in sessions}:
             standing.changed(person=person, at=now())
-
-
-def _paragraph(text: str, *, code: str | None) -> Paragraph:
-    link = LINK.match(text)
-    if link:
-        return Paragraph(link["label"], url=link["url"])
-    return Paragraph(text, is_code=bool(code) and text == code)
 
 
 def _box() -> MultiFernet:

@@ -62,6 +62,14 @@ def was_used(request: HttpRequest, *, since: datetime | None = None) -> bool:
     return any(since is None or moment > since.timestamp() for moment in used_at)
 
 
+def has_shown(request: HttpRequest, *, since: datetime) -> bool:
+    """Return whether the person has shown by any means who they are: signed in, or been asked again."""
+    if not request.user.is_authenticated:
+        return False
+    records = get_authentication_records(request, request.user)
+    return any(float(record["at"]) > since.timestamp() for record in records)
+
+
 def is_fresh(request: HttpRequest) -> bool:
     """Return whether the second factor was used within the last ten minutes."""
     return was_used(request, since=now() - FRESH_FOR)

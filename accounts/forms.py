@@ -1,5 +1,6 @@
 """What may be typed about oneself. allauth's forms lose their placeholders: every field has its label."""
 
+from collections.abc import Callable
 from typing import Any, ClassVar, cast
 
 from allauth.account import forms as allauth
@@ -161,6 +162,26 @@ class SetPasswordForm(PlainWords, allauth.SetPasswordForm):  # type: ignore[misc
 
 class ReauthenticateForm(PlainWords, allauth.ReauthenticateForm):  # type: ignore[misc]  # the same
     pass
+
+
+class CodeAgainForm(forms.Form):
+    """The code that was sent to somebody who is signed in."""
+
+    code = forms.CharField(
+        label=_("Code"),
+        max_length=20,
+        widget=forms.TextInput(attrs={"autocomplete": "one-time-code", "autocapitalize": "characters"}),
+    )
+
+    def __init__(self, *args: Any, fits: Callable[[str], bool], **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        self.fits = fits
+
+    def clean_code(self) -> str:
+        code = str(self.cleaned_data["code"])
+        if not self.fits(code):
+            raise forms.ValidationError(_("That is not the code, or it is too old. Ask for a new one."))
+        return code
 
 
 class FactorForm(PlainWords, mfa.AuthenticateForm):  # type: ignore[misc]  # the same

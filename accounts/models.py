@@ -77,6 +77,17 @@ class User(AbstractBaseUser, PermissionsMixin):
         return self.handle
 
 
+class AddressChange(models.Model):
+    """That an address changed: the old one may undo it for a week, after which this is forgotten."""
+
+    id = models.UUIDField(primary_key=True, default=uuid.uuid4, editable=False)
+    person = models.ForeignKey(User, on_delete=models.CASCADE, related_name="+")
+    old = models.EmailField()
+    new = models.EmailField()
+    changed_at = models.DateTimeField()
+    undone_at = models.DateTimeField(null=True, blank=True)
+
+
 class AuditEntry(models.Model):
     """Who did what to which, why and when. The database refuses to change or delete one."""
 

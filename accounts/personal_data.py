@@ -21,7 +21,7 @@ from allauth.usersessions.models import UserSession
 from django.db import transaction
 
 from accounts import audit
-from accounts.models import AuditEntry, Letter, User
+from accounts.models import AddressChange, AuditEntry, Letter, User
 from accounts.signup import CLOSED_PREFIX
 
 LONGEST_LIST = 10_000
@@ -102,6 +102,7 @@ def _forget(user: User, *, at: datetime) -> None:
     Letter.objects.filter(to="", status=Letter.Status.WAITING).update(status=Letter.Status.FAILED)
     EmailAddress.objects.filter(user=user).delete()
     Authenticator.objects.filter(user=user).delete()
+    AddressChange.objects.filter(person=user).delete()
     for session in UserSession.objects.filter(user=user):
         session.end()
     user.groups.clear()

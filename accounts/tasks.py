@@ -1,7 +1,7 @@
 from celery import shared_task
 from django.utils.timezone import now
 
-from accounts import mail, signup
+from accounts import addresses, mail, signup
 
 
 @shared_task
@@ -11,6 +11,7 @@ def send_letters() -> None:
 
 @shared_task
 def tidy_up() -> None:
-    """Forget what need not be kept: old letters, and accounts whose address was never confirmed."""
+    """Forget what need not be kept: old letters, unconfirmed accounts, changed addresses."""
     mail.forget(at=now())
     signup.forget_unconfirmed(at=now())
+    addresses.forget(at=now())
