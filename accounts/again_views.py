@@ -44,7 +44,7 @@ class ShowAgain(BaseReauthenticateView):  # type: ignore[misc]  # allauth publis
         code = get_adapter().generate_login_code()
         request.session[KEPT] = {"hash": _hash(code), "at": now().timestamp(), "tries": 0}
         get_adapter().send_mail("account/email/show_again", cast("User", request.user).email, {"code": code})
-        return self.render_to_response(self.get_context_data())
+        return cast("HttpResponse", self.render_to_response(self.get_context_data()))
 
     def get_form_kwargs(self) -> dict[str, Any]:
         return {**super().get_form_kwargs(), "fits": self._fits}
