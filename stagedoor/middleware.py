@@ -2,8 +2,10 @@ import secrets
 from collections.abc import Callable
 
 import structlog
-from django.http import HttpRequest, HttpResponse
+from django.http import Http404, HttpRequest, HttpResponse
+from django.urls import Resolver404, resolve
 from django.utils import timezone
+from django.views.defaults import page_not_found
 
 from accounts import timezones
 
@@ -55,3 +57,20 @@ def viewer_timezone(get_response: GetResponse) -> GetResponse:
         return get_response(request)
 
     return middleware
+
+
+class OwnNotFound:
+    """Show the product's own 404 in development, too, where Django would show its list of addresses."""
+
+    def __init__(self, get_response: GetResponse) -> None:
+        self.get_response = get_response
+
+    def __call__(self, request: HttpRequest) -> HttpResponse:
+        try:
+            resolve(request.path_info)
+        except Resolver404 as missing:
+            return page_not_found(request, missing)
+        return self.get_response(request)
+
+    def process_exception(self, request: HttpRequest, problem: Exception) -> HttpResponse | None:
+        return page_not_found(request, problem) if isinstance(problem, Http404) else None

@@ -6,7 +6,7 @@ import socket
 import subprocess
 import sys
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -20,8 +20,12 @@ from stagedoor.celery import CREWS
 
 BASE_DIR = Path(__file__).resolve().parent.parent
 PYTHON = sys.executable
-READY_SECONDS = 60.0
+READY_SECONDS = 180.0  # of a busy machine; one that fails is noticed at once
 END_SECONDS = 20.0
+LONGEST_PAUSE = 60.0  # before a decoration that ended is started again
+SETTLED_SECONDS = 60.0  # a decoration that lasted so long begins again with the shortest pause
+
+Say = Callable[[str], None]
 
 
 class PortTaken(Exception):
@@ -49,20 +53,48 @@ class Address:
 
 
 @dataclass
+class Decoration:
+    """A process the product can do without: when it ends it begins again, after longer and longer pauses."""
+
+    command: tuple[str, ...]
+    process: subprocess.Popen[bytes]
+    started: float
+    ends: int = 0  # one soon after the other
+    again_at: float | None = None
+
+    def note_end(self, *, at: float) -> float:
+        """Plan the next start, and return in how many seconds that is."""
+        self.ends = 1 if at - self.started > SETTLED_SECONDS else self.ends + 1
+        pause = min(2.0**self.ends, LONGEST_PAUSE)
+        self.again_at = at + pause
+        return pause
+
+
+@dataclass
 class Company:
     """Everybody on stage tonight: started in order, ended in the opposite order."""
 
     environment: Mapping[str, str]
     logs: Path
     members: dict[str, subprocess.Popen[bytes]] = field(default_factory=dict)
-    files: list[IO[bytes]] = field(default_factory=list)
+    decorations: dict[str, Decoration] = field(default_factory=dict)
+    files: dict[str, IO[bytes]] = field(default_factory=dict)
 
     def start(self, name: str, *command: str) -> None:
+        """Start a process without which the product is none: check() raises once it has ended."""
+        self.members[name] = self._begin(name, *command)
+
+    def decorate(self, name: str, *command: str) -> None:
+        """Start a process that nobody needs: check() starts it again when it has ended."""
+        self.decorations[name] = Decoration(command, self._begin(name, *command), started=time.monotonic())
+
+    def _begin(self, name: str, *command: str) -> subprocess.Popen[bytes]:
         self.logs.mkdir(parents=True, exist_ok=True)
-        log = (self.logs / f"{name}.log").open("ab")
-        self.files.append(log)
+        if name not in self.files:
+            self.files[name] = (self.logs / f"{name}.log").open("ab")
+        log = self.files[name]
         # A session of its own, so that Ctrl-C reaches only us, and we end the others in order.
-        self.members[name] = subprocess.Popen(  # noqa: S603 -- our own commands
+        return subprocess.Popen(  # noqa: S603 -- our own commands
             command,
             cwd=BASE_DIR,
             env=dict(self.environment),
@@ -73,49 +105,91 @@ class Company:
             preexec_fn=embedded.end_with_parent,  # noqa: PLW1509 -- one system call, before any thread of ours exists
         )
 
-    def run(self, *command: str) -> str:
-        """Run one command to its end and return what it printed. Raise ProcessEnded if it fails."""
-        done = subprocess.run(  # noqa: S603 -- our own commands
-            command, cwd=BASE_DIR, env=dict(self.environment), check=False, capture_output=True
-        )
-        if done.returncode:
-            last = (done.stdout + done.stderr).decode(errors="replace").strip().splitlines()[-12:]
-            raise ProcessEnded(f"{' '.join(command[1:3])} failed:\n" + "\n".join(last))
-        return done.stdout.decode(errors="replace")
+    def run(self, *command: str, say: Say | None = None) -> str:
+        """Run one command to its end and return what it printed; `say` gets each line as it comes.
 
-    def check(self) -> None:
-        """Raise ProcessEnded if anybody has left the stage."""
+        Raise ProcessEnded if it fails.
+        """
+        with subprocess.Popen(  # noqa: S603 -- our own commands
+            command,
+            cwd=BASE_DIR,
+            env=dict(self.environment),
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            text=True,
+            errors="replace",
+        ) as running:
+            assert running.stdout is not None, "it was asked for"  # noqa: S101 -- only a bug breaks it
+            lines = []
+            try:
+                for line in running.stdout:
+                    lines.append(line)
+                    if say is not None:
+                        say(line.rstrip())
+            except BaseException:
+                running.terminate()  # Ctrl-C while it works
+                raise
+        if running.returncode:
+            last = "".join(lines).strip().splitlines()[-12:]
+            raise ProcessEnded(f"{' '.join(command[1:3])} failed:\n" + "\n".join(last))
+        return "".join(lines)
+
+    def check(self) -> list[str]:
+        """Start decorations that have ended again, and return what there is to tell of them.
+
+        Raise ProcessEnded if one of the product's own has left the stage.
+        """
         for name, process in self.members.items():
             if process.poll() is not None:
                 raise ProcessEnded(
                     f"{name} ended ({process.returncode}). Its last lines:\n{self.last_lines(name)}"
                 )
+        told = [self._look_after(name, one, at=time.monotonic()) for name, one in self.decorations.items()]
+        return [line for line in told if line]
+
+    def _look_after(self, name: str, one: Decoration, *, at: float) -> str:
+        if one.again_at is not None and at >= one.again_at:
+            one.process, one.started, one.again_at = self._begin(name, *one.command), at, None
+        elif one.again_at is None and one.process.poll() is not None:
+            pause = one.note_end(at=at)
+            log = self.logs / f"{name}.log"
+            return f"{name} ended ({one.process.returncode}) and begins again in {pause:.0f} s: see {log}"
+        return ""
 
     def last_lines(self, name: str) -> str:
         text = (self.logs / f"{name}.log").read_text(errors="replace")
         return "\n".join(text.splitlines()[-12:])
 
     def end(self) -> None:
-        for process in reversed(self.members.values()):
+        decorations = [one.process for one in self.decorations.values()]
+        everybody = [*self.members.values(), *decorations]
+        for process in reversed(everybody):
             process.send_signal(signal.SIGTERM)
         deadline = time.monotonic() + END_SECONDS
-        for process in reversed(self.members.values()):
+        for process in reversed(everybody):
             try:
                 process.wait(max(0.1, deadline - time.monotonic()))
             except subprocess.TimeoutExpired:
                 process.kill()
                 process.wait()
-        for file in self.files:
+        for file in self.files.values():
             file.close()
 
 
 @contextmanager
 def company(
-    address: Address, *, environment: Mapping[str, str], logs: Path, stand_in: Path | None
+    address: Address,
+    *,
+    environment: Mapping[str, str],
+    logs: Path,
+    stand_in: Path | None,
+    prepare: Callable[[Company], None] | None = None,
 ) -> Iterator[Company]:
     """Start every process of the product, wait until people can be served, and end all of them afterwards.
 
     `stand_in` is where the Stripe stand-in keeps its state; None when the environment has Stripe's own keys.
+    `prepare` is called when the web answers and nothing sweeps yet: nobody tidies up what it writes.
     Raise ProcessEnded.
     """
     everybody = Company(environment=environment, logs=logs)
@@ -124,6 +198,9 @@ def company(
         if stand_in:
             everybody.start("stripe", *_stand_in_command(address, environment, stand_in))
         everybody.start("web", *_web_command(address))
+        _wait_until_ready(everybody, address)
+        if prepare is not None:
+            prepare(everybody)
         celery = (PYTHON, "-m", "celery", "-A", "stagedoor")
         for name, crew in CREWS.items():
             # Each has a name of its own, or they would take each other for themselves.
@@ -132,7 +209,6 @@ def company(
         everybody.start("clock", *celery, "beat", "--schedule", schedule)
         everybody.start("media", PYTHON, "-m", "rooms.media", "crew")
         everybody.start("stagehand", PYTHON, "manage.py", "stagehand")
-        _wait_until_ready(everybody, address)
         yield everybody
     finally:
         everybody.end()

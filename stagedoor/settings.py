@@ -70,6 +70,8 @@ MIDDLEWARE = [
     "allauth.account.middleware.AccountMiddleware",
     "allauth.usersessions.middleware.UserSessionsMiddleware",
 ]
+if DEBUG:
+    MIDDLEWARE.append("stagedoor.middleware.OwnNotFound")  # the last, so that it sees what views raise first
 
 ROOT_URLCONF = "stagedoor.urls"
 ASGI_APPLICATION = "stagedoor.asgi.application"

@@ -6,10 +6,13 @@ from typing import Any
 
 import pytest
 from django.core.management import CommandError, call_command
+from django.utils.timezone import now
 
 from accounts.models import User
-from rooms.media import melody
+from rooms.management.commands import play as play_command
+from rooms.media import melody, player
 from rooms.models import Room, Seat
+from tests.rooms import people
 from ticketing.models import Event, Ticket
 
 pytestmark = pytest.mark.django_db(transaction=True)
@@ -64,3 +67,42 @@ def test_what_is_no_sound_is_told_before_the_door(
     (tmp_path / "letter.txt").write_text("Dear all")
     with pytest.raises(CommandError, match=r"letter\.txt cannot be read as sound"):
         play(tmp_path / "letter.txt", tonight, "ada", live_server)
+
+
+@pytest.fixture
+def performances(monkeypatch: pytest.MonkeyPatch) -> list[str]:
+    """Let the sound be cut off twice before it plays to its end; return the grants it was played with."""
+    played: list[str] = []
+
+    async def cut_twice(*, grant: str, **_rest: Any) -> None:
+        played.append(grant)
+        if len(played) < 3:
+            raise player.Cut("The room ended this connection.")
+
+    monkeypatch.setattr(player, "play", cut_twice)
+    monkeypatch.setattr(play_command, "PAUSES", (0.0,))
+    return played
+
+
+def test_a_player_that_goes_on_for_ever_comes_back_after_it_was_cut_off(
+    performances: list[str], live_server: Any, ada: User, tonight: Event
+) -> None:
+    play(Path("any.wav"), tonight, "ada", live_server, loop=True)
+    assert len(set(performances)) == 3  # each time with a grant of its own
+
+
+def test_a_player_that_plays_once_tells_that_it_was_cut_off(
+    performances: list[str], live_server: Any, ada: User, tonight: Event
+) -> None:
+    with pytest.raises(CommandError, match="The room ended this connection"):
+        play(Path("any.wav"), tonight, "ada", live_server)
+    assert len(performances) == 1
+
+
+def test_a_player_throws_nobody_out_of_their_own_page(
+    performances: list[str], live_server: Any, ada: User, tonight: Event
+) -> None:
+    seat = people.sit(ada, tonight, now())
+    with pytest.raises(CommandError, match="in the room on a page"):
+        play(Path("any.wav"), tonight, "ada", live_server, loop=True)
+    assert (performances, people.now(seat).connection) == ([], seat.connection)

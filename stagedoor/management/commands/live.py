@@ -16,6 +16,7 @@ from stagedoor import embedded, processes
 from stagedoor.processes import PYTHON, Address, Company, PortTaken, ProcessEnded
 
 LOOK_AFTER_SECONDS = 1.0
+FILLINGS = 3  # tries to fill the town: Stripe's stand-in may be slow on a busy machine
 
 
 class Command(BaseCommand):
@@ -53,16 +54,38 @@ class Command(BaseCommand):
                     var, postgres=not os.environ.get("DATABASE_URL"), redis=not os.environ.get("REDIS_URL")
                 )
             )
-            environment = processes.environment(address, var)
+            is_town = fill and stand_in is not None
             everybody = running.enter_context(
-                processes.company(address, environment=environment, logs=var / "logs", stand_in=stand_in)
+                processes.company(
+                    address,
+                    environment=processes.environment(address, var),
+                    logs=var / "logs",
+                    stand_in=stand_in,
+                    prepare=self._fill_the_town if is_town else None,
+                )
             )
-            if fill and stand_in:
-                self.stdout.write("Filling the demo town…")
-                everybody.run(PYTHON, "manage.py", "town")
-                everybody.start("music", PYTHON, "manage.py", "town", "--music")
+            if is_town:
+                everybody.decorate("music", PYTHON, "manage.py", "town", "--music")
             self.stdout.write(self._welcome(address, var, has_stand_in=stand_in is not None, is_filled=fill))
-            _look_after(everybody)
+            self._look_after(everybody)
+
+    def _fill_the_town(self, everybody: Company) -> None:
+        """Fill it, going on where a try stopped. If it stays unfinished, that is told; the product opens."""
+        self.stdout.write("Filling the demo town…")
+        for attempt in range(1, FILLINGS + 1):
+            try:
+                everybody.run(PYTHON, "manage.py", "town", say=lambda line: self.stdout.write(f"  {line}"))
+            except ProcessEnded as problem:
+                self.stderr.write(f"The demo town is not finished (try {attempt} of {FILLINGS}): {problem}")
+            else:
+                return
+        self.stderr.write("Stagedoor opens without it. The next `make run` goes on where this one stopped.")
+
+    def _look_after(self, everybody: Company) -> None:
+        while True:
+            for news in everybody.check():
+                self.stderr.write(news)
+            time.sleep(LOOK_AFTER_SECONDS)
 
     def _welcome(self, address: Address, var: Path, *, has_stand_in: bool, is_filled: bool) -> str:
         lines = ["", self.style.SUCCESS(f"Stagedoor is open: {address.base_url}"), ""]
@@ -87,12 +110,6 @@ class Command(BaseCommand):
             "Ctrl-C ends all of it.",
         ]
         return "\n".join(lines)
-
-
-def _look_after(everybody: Company) -> None:
-    while True:
-        everybody.check()
-        time.sleep(LOOK_AFTER_SECONDS)
 
 
 def _as_ctrl_c(_signal: int, _frame: FrameType | None) -> None:

@@ -32,6 +32,11 @@ class Command(BaseCommand):
             town.give_second_factor(town.person("rae"))
         elif music:
             evening = town.tonight(at=now())
-            call_command("play", room=evening.slug, handle="noor", loop=True, open=True)
+            player = town.musician(at=now())
+            call_command("play", room=evening.slug, handle=player.handle, loop=True, open=True)
         else:
-            town.fill(at=now())
+            town.fill(at=now(), say=self._say)
+
+    def _say(self, line: str) -> None:
+        self.stdout.write(line)
+        self.stdout.flush()
