@@ -38,6 +38,7 @@ def main() -> None:
     parser.add_argument("--times", type=int, default=10)
     parser.add_argument("--busy", type=int, default=3, help="endless loops beside it")
     given = parser.parse_args()
+    signal.signal(signal.SIGTERM, signal.default_int_handler)  # so that what was started is ended
     runs = []
     with busy(given.busy):
         for number in range(1, given.times + 1):
