@@ -13,10 +13,12 @@ from uuid import UUID
 import structlog
 from django.conf import settings
 from django.contrib.auth.models import AnonymousUser
+from django.contrib.sessions.models import Session
 from django.db import transaction
 from django.db.models import TextChoices
 from django.utils.translation import gettext_lazy as _
 
+from accounts import standing
 from accounts.afterwards import once_committed
 from accounts.models import User
 from clubs import officers
@@ -36,6 +38,10 @@ class Code(TextChoices):
     OK = "ok", _("Come in.")
     SIGN_IN = "sign_in", _("Sign in, so that we can find your ticket.")
     NO_TICKET = "no_ticket", _("You need a ticket for this room.")
+    CHARGED_BACK = (
+        "charged_back",
+        _("Your bank has taken the payment for this ticket back, so it lets nobody in."),
+    )
     CONFIRMING = "confirming", _("Your payment is being confirmed. You keep your place.")
     BANNED = "banned", _("A moderator has removed you from this room.")
     FULL = "full", _("The room is full. As soon as somebody leaves, you can come in.")
@@ -72,6 +78,10 @@ class NoSeatToResume(Exception):
     """No seat waits for this secret: it was given up, or the secret is not the last one issued."""
 
 
+class StandsNoMore(Exception):
+    """The person has to come in anew: their session, their account or their ticket changed since they did."""
+
+
 class NotOnStage(Exception):
     """Only somebody on stage may send sound."""
 
@@ -81,9 +91,19 @@ class Reason(StrEnum):
 
     REMOVED = "removed"
     TICKET = "ticket"
+    SIGNED_OUT = "signed-out"  # or closed, or deactivated; the door says so when the page asks
+    OFFICE = "office"  # no longer host or moderator; perhaps a listener with a ticket
+    SHUT = "shut"  # the doors were shut again
 
 
-CLOSES = {Reason.REMOVED: Close.REMOVED, Reason.TICKET: Close.TICKET_GONE}
+# After ASK_AGAIN a page asks the door, and tells what the door says now.
+CLOSES = {
+    Reason.REMOVED: Close.REMOVED,
+    Reason.TICKET: Close.TICKET_GONE,
+    Reason.SIGNED_OUT: Close.ASK_AGAIN,
+    Reason.OFFICE: Close.ASK_AGAIN,
+    Reason.SHUT: Close.ASK_AGAIN,
+}
 
 
 @dataclass(frozen=True)
@@ -106,7 +126,7 @@ def may_enter(*, user: User | AnonymousUser, event: Event, at: datetime) -> Verd
     room = Room.objects.filter(event=event).first()
     if _is_over(event, room, at):
         return Verdict(Code.CLOSED)
-    if not isinstance(user, User):
+    if not isinstance(user, User) or not user.is_active:
         return Verdict(Code.SIGN_IN)
     if room is not None and room.bans.filter(user=user).exists():
         return Verdict(Code.BANNED)
@@ -117,11 +137,18 @@ def may_enter(*, user: User | AnonymousUser, event: Event, at: datetime) -> Verd
 
 
 def admit(
-    *, user: User | AnonymousUser, event: Event, tab: str, at: datetime, take_over: bool = False
+    *,
+    user: User | AnonymousUser,
+    event: Event,
+    tab: str,
+    at: datetime,
+    take_over: bool = False,
+    session: str = "",
 ) -> Admitted:
     """Give the person a seat, or the one they have. Raise NotAdmitted or SeatedElsewhere.
 
-    A seat that another page holds goes to this one only with `take_over`; that page and its sound end.
+    A seat that another page holds goes to this one only with `take_over`; that page and its sound end. The
+    seat ends with the browser's `session`; a program of ours, which has none, sits until it is put out.
     """
     room = room_of(event)
     with transaction.atomic():
@@ -134,20 +161,28 @@ def admit(
             raise SeatedElsewhere("Another page holds this seat.")
         else:
             _end_old_page(seat, at=at)
-        return _hold(seat, verdict=verdict, tab=tab, at=at)
+        return _hold(seat, person, verdict=verdict, tab=tab, session=session, at=at)
 
 
-def seat_of(*, user: User | AnonymousUser, event: Event, at: datetime) -> Seat:
+def seat_of(*, user: User | AnonymousUser, event: Event, at: datetime, session: str = "") -> Seat:
     """Return the person's seat, or a new one; a page that holds it keeps it. Raise NotAdmitted."""
     person, verdict = _welcome(user=user, event=event, at=at)
     room = room_of(event)
     seat = room.seats.seated().select_related("user", "room").filter(user=person).first()
-    if seat is not None and seat.role == _role(seat, verdict):
+    if seat is not None and seat.role == _role(seat, verdict) and stands(seat):
         return seat
-    return admit(user=user, event=event, tab="", at=at, take_over=True).seat
+    return admit(user=user, event=event, tab="", at=at, take_over=True, session=session).seat
 
 
-def resume(*, user: User | AnonymousUser, event: Event, secret: str, tab: str, at: datetime) -> Admitted:
+def resume(
+    *,
+    user: User | AnonymousUser,
+    event: Event,
+    secret: str,
+    tab: str,
+    at: datetime,
+    session: str = "",
+) -> Admitted:
     """Give a page its own seat back after a lost connection.
 
     Raise NotAdmitted, NoSeatToResume or SeatedElsewhere.
@@ -163,7 +198,7 @@ def resume(*, user: User | AnonymousUser, event: Event, secret: str, tab: str, a
             raise NoSeatToResume("No seat waits for this secret.")
         if seat.status == Seat.Status.PRESENT and seat.tab != tab:
             raise SeatedElsewhere("Another page of this browser holds this seat.")
-        return _hold(seat, verdict=verdict, tab=tab, at=at)
+        return _hold(seat, person, verdict=verdict, tab=tab, session=session, at=at)
 
 
 def enter(*, token: str, use: Grant.Use, at: datetime) -> Seat:
@@ -172,10 +207,40 @@ def enter(*, token: str, use: Grant.Use, at: datetime) -> Seat:
     The door is asked again: a minute is long enough to lose a ticket in.
     """
     seat = grants.redeem(token=token, use=use, at=at)
-    _welcome(user=seat.user, event=seat.room.event, at=at)
-    if use == Grant.Use.SPEAK and not seat.is_on_stage:
-        raise NotOnStage("Only somebody on stage may send sound.")
+    try:
+        _ask_again(seat, use=use, at=at)
+    except StandsNoMore as gone:
+        raise grants.BadGrant("The seat's person has to come in anew.") from gone
     return seat
+
+
+def grant(*, seat: Seat, use: Grant.Use, at: datetime) -> str:
+    """Return leave for one more use, to a seat that has its place and whose person may still be there.
+
+    Raise StandsNoMore, NotAdmitted or NotOnStage.
+    """
+    again = Seat.objects.seated().select_related("room__event__club", "user")
+    now = again.filter(pk=seat.pk, epoch=seat.epoch).first()
+    if now is None:
+        raise StandsNoMore("The seat has gone.")
+    _ask_again(now, use=use, at=at)
+    return grants.issue(seat=now, use=use, at=at)
+
+
+def stands(seat: Seat) -> bool:
+    """Say whether the seat's person is who they came in as: of the same standing, and still signed in."""
+    person = standing.of(seat.user_id)
+    if person is None or person != seat.standing:
+        return False
+    return not seat.session or Session.objects.filter(pk=seat.session).exists()
+
+
+def due_role(seat: Seat) -> Seat.Role:
+    """Return the role that this seat has by the office its person holds now."""
+    office = _office(seat.user, seat.room.event)
+    if office is None:
+        return Seat.Role.LISTENER
+    return Seat.Role.HOST if seat.is_deputy else office
 
 
 def revoke(*, seats: Collection[str], reason: Reason, at: datetime) -> int:
@@ -232,13 +297,27 @@ def _office(user: User, event: Event) -> Seat.Role | None:
 def _as_listener(user: User, event: Event, room: Room | None) -> Verdict:
     ticket = entitlement.holds_ticket(user, event)
     if ticket is None:
-        confirming = entitlement.standing(user, event) == entitlement.Standing.CONFIRMING
-        return Verdict(Code.CONFIRMING if confirming else Code.NO_TICKET)
+        why = {
+            entitlement.Standing.CONFIRMING: Code.CONFIRMING,
+            entitlement.Standing.CHARGED_BACK: Code.CHARGED_BACK,
+        }
+        return Verdict(why.get(entitlement.standing(user, event), Code.NO_TICKET))
     if room is None or room.status == Room.Status.SHUT:
         return Verdict(Code.DOORS_SHUT, ticket=ticket)
     if room.seats.seated().exclude(user=user).count() >= settings.ROOM_CAPACITY:
         return Verdict(Code.FULL, ticket=ticket)
     return Verdict(Code.OK, ticket=ticket)
+
+
+def _ask_again(seat: Seat, *, use: Grant.Use, at: datetime) -> None:
+    """Ask the door for somebody who came in earlier. Raise StandsNoMore, NotAdmitted or NotOnStage."""
+    if not stands(seat):
+        raise StandsNoMore("This person has to come in anew.")
+    _person, verdict = _welcome(user=seat.user, event=seat.room.event, at=at)
+    if _role(seat, verdict) != seat.role:
+        raise StandsNoMore("This person has another role by now.")
+    if use == Grant.Use.SPEAK and not seat.is_on_stage:
+        raise NotOnStage("Only somebody on stage may send sound.")
 
 
 def _welcome(*, user: User | AnonymousUser, event: Event, at: datetime) -> tuple[User, Verdict]:
@@ -258,12 +337,14 @@ def _end_old_page(seat: Seat, *, at: datetime) -> None:
         move(seat, Seat.Status.AWAY, seen_at=at)
 
 
-def _hold(seat: Seat, *, verdict: Verdict, tab: str, at: datetime) -> Admitted:
+def _hold(seat: Seat, person: User, *, verdict: Verdict, tab: str, session: str, at: datetime) -> Admitted:
     """Write that this page holds the seat, and issue what it needs. The caller holds the room's lock."""
     secret = secrets.token_urlsafe(32)
     was_heard = not seat.muted
     seat.role = _role(seat, verdict)
+    seat.is_deputy = seat.is_deputy and verdict.role == Seat.Role.MODERATOR
     seat.ticket = verdict.ticket
+    seat.standing, seat.session = person.standing, session
     seat.muted = True
     seat.tab, seat.seen_at, seat.resume_hash = tab, at, grants.digest(secret)
     seat.save()
@@ -282,7 +363,7 @@ def _hold(seat: Seat, *, verdict: Verdict, tab: str, at: datetime) -> Admitted:
 
 def _role(seat: Seat, verdict: Verdict) -> Seat.Role:
     """Return the role by office. A moderator to whom an absent host's role has passed keeps it."""
-    inherited = seat.role == Seat.Role.HOST and verdict.role == Seat.Role.MODERATOR
+    inherited = seat.is_deputy and verdict.role == Seat.Role.MODERATOR
     return Seat.Role.HOST if inherited else verdict.role
 
 
@@ -297,6 +378,7 @@ def _put_out(seat: Seat, *, reason: Reason) -> None:
         hand_at=None,
         epoch=seat.epoch + 1,
         resume_hash="",
+        closed_with=CLOSES[reason],
     )
 
 

@@ -5,8 +5,6 @@ class RoomsConfig(AppConfig):
     name = "rooms"
 
     def ready(self) -> None:
-        from rooms.admission import revoke_tickets  # noqa: PLC0415 -- app-ready: models must stand first
-        from ticketing import aftersales  # noqa: PLC0415 -- app-ready: the same
+        from rooms import nudges  # noqa: PLC0415 -- app-ready: models must stand first
 
-        if revoke_tickets not in aftersales.on_ticket_death:
-            aftersales.on_ticket_death.append(revoke_tickets)
+        nudges.listen()

@@ -29,6 +29,7 @@ WORDS = {
     Close.ROOM_CLOSED: lambda: _("The room is closed. Thank you for coming."),
     Close.TICKET_GONE: lambda: _("Your ticket is no longer valid, so you cannot stay in this room."),
     Close.TAKEN_OVER: lambda: _("You are now in this room from another page."),
+    Close.ASK_AGAIN: lambda: _("Your place in this room has changed. The door is being asked again."),
     Close.FULL: lambda: _("The room is full. Try again in a few minutes."),
     Close.SERVER_MOVING: lambda: _("The server is moving. You will be reconnected."),
     Close.TOO_MUCH: lambda: _("This page sent more than the room can take. Reload it to come back in."),

@@ -13,7 +13,19 @@ from django.utils.timezone import now
 from django.utils.translation import gettext_lazy as _
 from pydantic import ValidationError
 
-from rooms import admission, callboard, doors, grants, presence, protocol, remembered, soundcheck, stage, turn
+from rooms import (
+    admission,
+    callboard,
+    doors,
+    grants,
+    presence,
+    protocol,
+    remembered,
+    rounds,
+    soundcheck,
+    stage,
+    turn,
+)
 from rooms.models import Grant, Room, Seat
 from rooms.protocol import Close
 from rooms.throttle import Bucket
@@ -128,19 +140,16 @@ class RoomConsumer(AsyncWebsocketConsumer):  # type: ignore[misc]  # channels pu
                 return protocol.Ok(id=request.id, seq=whole.seq, you=whole.you, room=whole.room)
         try:
             if isinstance(request, protocol.AskGrant):
-                grant = self._grant(seat, request)
+                grant = admission.grant(seat=seat, use=Grant.Use(request.use), at=now())
                 return protocol.Ok(id=request.id, grant=grant, ice_servers=turn.ice_servers(at=now()))
             self._act(seat, request)
+        except (admission.StandsNoMore, admission.NotAdmitted) as gone:
+            rounds.look_at(person=seat.user_id, at=now())
+            raise presence.Gone(presence.why_gone(seat)) from gone
         except tuple(REFUSALS) as refusal:
             code, words = REFUSALS[type(refusal)]
             return protocol.Err(id=request.id, code=code, words=str(words))
         return protocol.Ok(id=request.id)
-
-    def _grant(self, seat: Seat, request: protocol.AskGrant) -> str:
-        fresh = Seat.objects.get(pk=seat.pk)
-        if request.use == "speak" and not fresh.is_on_stage:
-            raise admission.NotOnStage("Only somebody on stage can speak.")
-        return grants.issue(seat=fresh, use=Grant.Use(request.use), at=now())
 
     def _act(self, me: Seat, request: protocol.AnyRequest) -> None:  # noqa: C901, PLR0912 -- a line for each
         match request:

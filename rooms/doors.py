@@ -6,8 +6,9 @@ import structlog
 from django.db import transaction
 from django.db.models import Q
 
+from accounts.afterwards import once_committed
 from payments.states import WrongState, move
-from rooms import callboard, delivery, media_calls
+from rooms import admission, callboard, delivery, media_calls
 from rooms.admission import raise_seq
 from rooms.models import Room, Seat
 from rooms.stage import NotAllowed, NotSeated
@@ -95,10 +96,10 @@ def _as_host(by: Seat) -> Room:
         .select_related("event__club")
         .get(pk=by.room_id)
     )
-    now = room.seats.seated().filter(pk=by.pk).first()
-    if now is None:
+    now = room.seats.seated().select_related("user", "room__event__club").filter(pk=by.pk).first()
+    if now is None or not admission.stands(now):
         raise NotSeated("This seat has gone.")
-    if now.role != Seat.Role.HOST:
+    if now.role != Seat.Role.HOST or admission.due_role(now) != Seat.Role.HOST:
         raise NotAllowed("Only a host opens and closes the room.")
     return room
 
@@ -117,7 +118,7 @@ def _close(room: Room, *, at: datetime) -> None:
     room.bans.all().delete()
     raise_seq(room)
     callboard.end_room(room.pk)
-    transaction.on_commit(lambda: media_calls.close(room=room.pk), robust=True)
+    once_committed(media_calls.close, rooms=[room.pk])
     log.info("room_closed", delivery=room.event.delivery)
 
 
@@ -153,7 +154,7 @@ def _pass_role_on(room_id: str) -> None:
         deputy = deputies.order_by("taken_at", "pk").first()
         if deputy is None:
             return  # the room waits for a host, and closes by itself if none comes
-        Seat.objects.filter(pk=deputy.pk).update(role=Seat.Role.HOST)
+        Seat.objects.filter(pk=deputy.pk).update(role=Seat.Role.HOST, is_deputy=True)
         Room.objects.filter(pk=room.pk).update(host_gone_at=None)
         raise_seq(room)
         callboard.announce(room.pk, touched=[deputy.pk])

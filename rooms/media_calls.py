@@ -8,7 +8,7 @@ import asyncio
 import json
 import secrets
 import time
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, Final, cast
@@ -128,11 +128,29 @@ def drop(*, room: str, seat: str, epoch: int) -> None:
     _tell(room, {"op": "drop", "seat": seat, "epoch": epoch}, edges=True)
 
 
-def close(*, room: str) -> None:
-    """Put everybody out of the room's sound, and have it forgotten."""
-    _tell(room, {"op": "close"}, edges=True)
+def close(*, rooms: Collection[str]) -> None:
+    """Put everybody out of these rooms' sound, and have them forgotten.
+
+    Every mixer is told, for a room that was closed before has no home that anybody knows of.
+    """
+    if not rooms:
+        return
     try:
-        remembered.forget(room)
+        places = placement.places([])
+        letters: list[Letter] = []
+        for room in rooms:
+            letter = _letter({"room": room, "op": "close"}, seconds=TELL_SECONDS)[1]
+            letters += [(name, letter) for name in (*places.mixers, *places.edges)]
+        _post(letters)
+    except RedisError as problem:
+        log.warning("media_not_told", call="close", problem=type(problem).__name__)
+    _forget(rooms)
+
+
+def _forget(rooms: Collection[str]) -> None:
+    try:
+        for room in rooms:
+            remembered.forget(room)
     except RedisError as problem:
         log.warning("room_not_forgotten", problem=type(problem).__name__)
 

@@ -35,6 +35,7 @@ class Places:
 
     homes: Mapping[str, str]  # room -> the living mixer that carries it
     edges: Collection[str]
+    mixers: Collection[str] = ()
 
 
 def connection() -> "Redis":
@@ -68,6 +69,7 @@ def places(rooms: Iterable[str]) -> Places:
     return Places(
         homes={room: name for room, name in homes.items() if name in living},
         edges=sorted(register.alive(edges, at=at)),
+        mixers=sorted(living),
     )
 
 

@@ -7,7 +7,7 @@ from django.db import transaction
 from payments.states import move
 from rooms import callboard
 from rooms.admission import raise_seq
-from rooms.models import Ban, Room, Seat
+from rooms.models import Room, Seat
 from rooms.models.seat import SeatQuerySet
 from rooms.protocol import GRACE_SECONDS, PING_SECONDS, Close
 
@@ -97,8 +97,7 @@ def why_gone(seat: Seat) -> Close:
     if now is None or now.room.status == Room.Status.CLOSED:
         return Close.ROOM_CLOSED
     if now.status == Seat.Status.REVOKED:
-        banned = Ban.objects.filter(room_id=now.room_id, user_id=now.user_id).exists()
-        return Close.REMOVED if banned else Close.TICKET_GONE
+        return Close(now.closed_with or Close.ASK_AGAIN)
     taken_over = now.is_seated and (now.epoch, now.connection) != (seat.epoch, seat.connection)
     return Close.TAKEN_OVER if taken_over else Close.BAD_GRANT
 

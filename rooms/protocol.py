@@ -26,6 +26,7 @@ class Close(IntEnum):
     ROOM_CLOSED = 4004
     TICKET_GONE = 4005
     TAKEN_OVER = 4006
+    ASK_AGAIN = 4007
     FULL = 4008
     SERVER_MOVING = 4010
     TOO_MUCH = 1008

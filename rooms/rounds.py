@@ -1,57 +1,136 @@
 """The rounds the stagehand makes every ten seconds: rows are the truth, and whatever differs is put right.
 
-Nothing here depends on a message having arrived; a lost one costs ten seconds.
+Nothing here depends on a message having arrived; a lost one costs ten seconds. Whatever changes about a
+person has their seats looked at at once, by the same rules: look_at().
 """
 
-from datetime import datetime
+from collections.abc import Collection
+from datetime import datetime, timedelta
+from uuid import UUID
 
-from django.db.models import Count, Exists, F, OuterRef, Q
+from django.contrib.sessions.models import Session
+from django.db import transaction
+from django.db.models import Case, CharField, Count, Exists, F, OuterRef, Q, Subquery, Value, When
 
 from clubs import officers
 from clubs.models import Officer
-from rooms import admission, doors, grants, homes, presence
+from rooms import admission, callboard, doors, grants, homes, media_calls, presence
+from rooms.admission import Reason
 from rooms.models import Room, Seat
+from rooms.models.seat import SeatQuerySet
+from ticketing import entitlement
 from ticketing.models import Ticket
 
 MOST_AT_ONCE = 500
+CLOSED_AGAIN = timedelta(minutes=1)  # for so long each round closes a room again, should the message be lost
+HOSTING = [role for role, powers in officers.POWERS.items() if officers.Power.HOST in powers]
 MODERATING = [role for role, powers in officers.POWERS.items() if officers.Power.MODERATE in powers]
 
 
 def make(*, at: datetime) -> None:
     """Make one round of every room."""
-    revoke_dead_tickets(at=at)
-    revoke_banned(at=at)
-    revoke_former_officers(at=at)
+    _put_right(Seat.objects.seated(), at=at)
     presence.expire(at=at)
     doors.watch_hosts(at=at)
     doors.close_forgotten(at=at)
+    close_again(at=at)
     grants.forget_old(at=at)
     homes.find_for_the_homeless(at=at)
     homes.tell_census(at=at)
 
 
-def revoke_dead_tickets(*, at: datetime) -> int:
-    """Take the seats of listeners whose ticket no longer lives, or is somebody else's by now."""
-    listeners = Seat.objects.seated().filter(role=Seat.Role.LISTENER)
-    good = Q(ticket__status=Ticket.Status.LIVE, ticket__holder=F("user"), ticket__event=F("room__event"))
-    dead = listeners.exclude(good).values_list("pk", flat=True)[:MOST_AT_ONCE]
-    return admission.revoke(seats=list(dead), reason=admission.Reason.TICKET, at=at)
+def look_at(*, person: UUID, at: datetime) -> None:
+    """Put right what this person's seats are, now that something about the person has changed."""
+    _put_right(Seat.objects.seated().filter(user=person), at=at)
 
 
-def revoke_banned(*, at: datetime) -> int:
+def look_at_session(*, session: str, at: datetime) -> None:
+    """Take the seats that came in by a browser session which has ended."""
+    revoke_signed_out(Seat.objects.seated().filter(session=session), at=at)
+
+
+def look_at_order(*, charge: UUID, at: datetime) -> None:
+    """Put right the seats of those who came in by what this charge paid for."""
+    _put_right(Seat.objects.seated().filter(ticket__order__charge=charge), at=at)
+
+
+def _put_right(seats: SeatQuerySet, *, at: datetime) -> None:
+    revoke_signed_out(seats, at=at)
+    revoke_dead_tickets(seats, at=at)
+    revoke_banned(seats, at=at)
+    follow_office(seats, at=at)
+
+
+def revoke_signed_out(seats: SeatQuerySet, *, at: datetime) -> int:
+    """Take the seats of those whose session ended, or whose standing is another than when they came in."""
+    session = Session.objects.filter(pk=OuterRef("session"), expire_date__gt=at)
+    ended = ~Q(session="") & ~Exists(session)
+    out = seats.filter(Q(user__is_active=False) | ~Q(standing=F("user__standing")) | ended)
+    return _revoke(out, reason=Reason.SIGNED_OUT, at=at)
+
+
+def revoke_dead_tickets(seats: SeatQuerySet, *, at: datetime) -> int:
+    """Take the seats of listeners whose ticket is dead, somebody else's by now, or charged back."""
+    mine = Q(ticket__status=Ticket.Status.LIVE, ticket__holder=F("user"), ticket__event=F("room__event"))
+    good = Ticket.objects.filter(~entitlement.charged_back(), pk=OuterRef("ticket"))
+    listeners = seats.filter(role=Seat.Role.LISTENER)
+    return _revoke(listeners.exclude(mine & Exists(good)), reason=Reason.TICKET, at=at)
+
+
+def revoke_banned(seats: SeatQuerySet, *, at: datetime) -> int:
     """Take the seats of people who were banned, wherever they came back from."""
-    banned = Seat.objects.seated().filter(room__bans__user=F("user")).values_list("pk", flat=True)
-    return admission.revoke(seats=list(banned[:MOST_AT_ONCE]), reason=admission.Reason.REMOVED, at=at)
+    return _revoke(seats.filter(room__bans__user=F("user")), reason=Reason.REMOVED, at=at)
 
 
-def revoke_former_officers(*, at: datetime) -> int:
-    """Take the seats of hosts and moderators who are no longer officers of the club."""
-    office = Officer.objects.filter(
-        club=OuterRef("room__event__club"), user=OuterRef("user"), role__in=MODERATING
+def follow_office(seats: SeatQuerySet, *, at: datetime) -> int:
+    """Give each seat the role of the office that its person holds now; who lost theirs comes in anew."""
+    office = Officer.objects.filter(club=OuterRef("room__event__club"), user=OuterRef("user"))
+    due = Case(
+        When(Q(office__in=HOSTING) | Q(office__in=MODERATING, is_deputy=True), then=Value(Seat.Role.HOST)),
+        When(office__in=MODERATING, then=Value(Seat.Role.MODERATOR)),
+        default=Value(Seat.Role.LISTENER),
+        output_field=CharField(),
     )
-    running = Seat.objects.seated().exclude(role=Seat.Role.LISTENER)
-    former = running.exclude(Exists(office)).values_list("pk", flat=True)[:MOST_AT_ONCE]
-    return admission.revoke(seats=list(former), reason=admission.Reason.TICKET, at=at)
+    office_now = seats.annotate(office=Subquery(office.values("role")[:1])).annotate(due=due)
+    wrong = list(office_now.exclude(role=F("due")).values_list("pk", "room_id", "due")[:MOST_AT_ONCE])
+    for pk, room_id, role in wrong:
+        if role != Seat.Role.LISTENER:
+            _change_role(pk, room_id, role)
+    out = [pk for pk, _room_id, role in wrong if role == Seat.Role.LISTENER]
+    admission.revoke(seats=out, reason=Reason.OFFICE, at=at)
+    return len(wrong)
+
+
+def close_again(*, at: datetime) -> int:
+    """Tell the media processes once more that rooms have closed. Return of how many it was told."""
+    lately = Room.objects.filter(status=Room.Status.CLOSED, closed_at__gt=at - CLOSED_AGAIN)
+    rooms = list(lately.values_list("pk", flat=True)[:MOST_AT_ONCE])
+    media_calls.close(rooms=rooms)
+    return len(rooms)
+
+
+def close_if_over(*, room_id: str) -> bool:
+    """Close a room's sound that goes on although nobody has a seat in it. Say whether it was so."""
+    live = Room.objects.filter(pk=room_id).filter(
+        Q(status=Room.Status.OPEN) | Exists(Seat.objects.seated().filter(room=OuterRef("pk")))
+    )
+    if live.exists():
+        return False
+    media_calls.close(rooms=[room_id])
+    return True
+
+
+def _revoke(seats: SeatQuerySet, *, reason: Reason, at: datetime) -> int:
+    out: Collection[str] = list(seats.values_list("pk", flat=True)[:MOST_AT_ONCE])
+    return admission.revoke(seats=out, reason=reason, at=at)
+
+
+def _change_role(seat_id: str, room_id: str, role: Seat.Role) -> None:
+    with transaction.atomic():
+        room = Room.objects.select_for_update().get(pk=room_id)
+        if room.seats.seated().filter(pk=seat_id).exclude(role=role).update(role=role):
+            admission.raise_seq(room)
+            callboard.announce(room.pk, touched=[seat_id])
 
 
 def audiences() -> dict[str, tuple[int, int]]:

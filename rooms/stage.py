@@ -13,7 +13,7 @@ from django.db import transaction
 
 from accounts import audit
 from accounts.afterwards import once_committed
-from rooms import callboard, media_calls
+from rooms import admission, callboard, media_calls
 from rooms.admission import Reason, raise_seq, revoke
 from rooms.models import Ban, Room, Seat
 
@@ -128,12 +128,14 @@ def _changing(by: Seat, seat: Seat | None = None) -> Iterator[tuple[Room, Seat, 
     with transaction.atomic():
         room = Room.objects.select_for_update(of=("self",), no_key=True).get(pk=by.room_id)
         me = _again(room, by)
+        if me.moderates:
+            me.role = min(Seat.Role(me.role), admission.due_role(me), key=Seat.RANKS.__getitem__)
         them = me if seat is None or seat.pk == by.pk else _again(room, seat)
         yield room, me, them
 
 
 def _again(room: Room, seat: Seat) -> Seat:
-    now = room.seats.seated().select_related("user").filter(pk=seat.pk).first()
+    now = room.seats.seated().select_related("user", "room__event__club").filter(pk=seat.pk).first()
     if now is None:
         raise NotSeated("This seat has gone.")
     return now

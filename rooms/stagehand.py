@@ -78,6 +78,8 @@ async def pass_on(event: Mapping[str, Any]) -> None:
             message = {"type": "room.speaking", "seats": event["seats"]}
             await get_channel_layer().group_send(callboard.room_group(event["room"]), message)
         case "presence":
+            if await database_sync_to_async(rounds.close_if_over)(room_id=event["room"]):
+                return  # the message that closed it was lost
             await database_sync_to_async(delivery.heard)(
                 room_id=event["room"],
                 hearing=event["hearing"],

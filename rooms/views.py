@@ -93,7 +93,7 @@ def doors(request: HttpRequest, slug: str) -> HttpResponse:
     """Open the doors without the room's script, as `open` or `close`. A host sits down for it."""
     event = _event(slug)
     try:
-        host = admission.seat_of(user=request.user, event=event, at=now())
+        host = admission.seat_of(user=request.user, event=event, at=now(), session=_session(request))
         if request.POST.get("do") == "close":
             house_doors.close_room(by=host, at=now())
         else:
@@ -116,13 +116,21 @@ def _event(slug: str) -> Event:
 def _seat_for(request: HttpRequest, event: Event, wish: SeatWish) -> Admitted:
     """Give the page its own seat back if its browser holds the secret; else a seat as to anybody."""
     secret = request.COOKIES.get(RESUME_COOKIE)
-    at = now()
+    at, session = now(), _session(request)
     if secret and not wish.take_over:
         try:
-            return admission.resume(user=request.user, event=event, secret=secret, tab=wish.tab, at=at)
+            return admission.resume(
+                user=request.user, event=event, secret=secret, tab=wish.tab, session=session, at=at
+            )
         except admission.NoSeatToResume:
             pass  # given up since: the person may sit down anew
-    return admission.admit(user=request.user, event=event, tab=wish.tab, take_over=wish.take_over, at=at)
+    return admission.admit(
+        user=request.user, event=event, tab=wish.tab, take_over=wish.take_over, session=session, at=at
+    )
+
+
+def _session(request: HttpRequest) -> str:
+    return request.session.session_key or ""
 
 
 def _connection(event: Event, admitted: Admitted) -> dict[str, Any]:

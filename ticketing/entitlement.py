@@ -3,22 +3,36 @@
 import enum
 
 from django.contrib.auth.models import AnonymousUser
+from django.db.models import Exists, OuterRef
 
 from accounts.models import User
+from payments.models import Dispute
 from ticketing.models import Event, Order, Ticket
 
 
 class Standing(enum.Enum):
     TICKET = "ticket"
+    CHARGED_BACK = "charged-back"  # the buyer's bank has taken the money back, and has not returned it
     CONFIRMING = "confirming"  # Stripe was asked for the payment and has not told us how it went
     NONE = "none"
 
 
 def holds_ticket(user: User | AnonymousUser, event: Event) -> Ticket | None:
-    """Return this person's valid ticket for this event."""
+    """Return this person's valid ticket for this event, unless a bank has taken the payment for it back."""
     if not user.is_authenticated:
         return None
-    return Ticket.objects.live().filter(holder=user, event=event).select_related("ticket_type").first()
+    return (
+        Ticket.objects.live()
+        .filter(~charged_back(), holder=user, event=event)
+        .select_related("ticket_type")
+        .first()
+    )
+
+
+def charged_back() -> Exists:
+    """Ask of a ticket in a query whether the money for it is with the buyer's bank just now."""
+    withdrawn = Dispute.objects.filter(charge__order=OuterRef("order"), is_withdrawn=True)
+    return Exists(withdrawn)
 
 
 def order_under_way(user: User | AnonymousUser, event: Event) -> Order | None:
@@ -32,6 +46,8 @@ def order_under_way(user: User | AnonymousUser, event: Event) -> Order | None:
 def standing(user: User | AnonymousUser, event: Event) -> Standing:
     if holds_ticket(user, event):
         return Standing.TICKET
+    if user.is_authenticated and Ticket.objects.live().filter(holder=user, event=event).exists():
+        return Standing.CHARGED_BACK
     if order_under_way(user, event):
         return Standing.CONFIRMING
     return Standing.NONE

@@ -67,7 +67,8 @@ class Room(models.Model):
         ]
         indexes = [
             # Looked for twice a second, and few of all rooms there ever were.
-            models.Index(fields=["id"], name="rooms_that_are_live", condition=~Q(status="closed"))
+            models.Index(fields=["id"], name="rooms_that_are_live", condition=~Q(status="closed")),
+            models.Index(fields=["closed_at"], name="rooms_by_their_closing"),
         ]
 
     @property

@@ -83,6 +83,19 @@ class Seat(models.Model):
         default=0, help_text=_("Counts its sockets. Only the last one holds the seat.")
     )
     hand_at = models.DateTimeField(null=True, blank=True)
+    standing = models.PositiveIntegerField(
+        default=0,
+        help_text=_("The person's standing when they came in. Another one since: they come in anew."),
+    )
+    session = models.CharField(
+        max_length=40, blank=True, help_text=_("The browser session that came in; the seat ends with it.")
+    )
+    is_deputy = models.BooleanField(
+        default=False, help_text=_("Host because every host stayed away; a moderator by office.")
+    )
+    closed_with = models.PositiveSmallIntegerField(
+        null=True, blank=True, help_text=_("What its socket is told, if it was revoked.")
+    )
     taken_at = models.DateTimeField()
     seen_at = models.DateTimeField(help_text=_("When its socket was last heard of."))
 
@@ -106,7 +119,10 @@ class Seat(models.Model):
                 name="only_on_stage_is_anybody_unmuted", condition=Q(muted=True) | Q(stage="on")
             ),
         ]
-        indexes = [models.Index(fields=["room", "status"], name="seats_of_a_room")]
+        indexes = [
+            models.Index(fields=["room", "status"], name="seats_of_a_room"),
+            models.Index(fields=["session"], name="seats_of_a_session", condition=~Q(session="")),
+        ]
 
     @property
     def is_seated(self) -> bool:
