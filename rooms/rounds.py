@@ -127,7 +127,7 @@ def _revoke(seats: SeatQuerySet, *, reason: Reason, at: datetime) -> int:
 
 def _change_role(seat_id: str, room_id: str, role: Seat.Role) -> None:
     with transaction.atomic():
-        room = Room.objects.select_for_update().get(pk=room_id)
+        room = Room.objects.select_for_update(of=("self",), no_key=True).get(pk=room_id)
         if room.seats.seated().filter(pk=seat_id).exclude(role=role).update(role=role):
             admission.raise_seq(room)
             callboard.announce(room.pk, touched=[seat_id])
