@@ -1,7 +1,9 @@
 """Did the evening take place? Seconds are counted while the room is live; the verdict falls when it closes.
 
-An event is delivered if its stage was heard for ten minutes, or for a fifth of its length if that is less.
-The stage belongs to the hosts: whoever is unmuted there was asked by one, so a guest's music counts as well.
+An event is delivered if its stage was heard for ten minutes, or for a fifth of the length that was sold if
+that is less. A second counts from the start that was sold, while the doors are open and somebody unmuted on
+stage is above silence; and while somebody with a ticket hears it, or could have for five minutes and did not
+come. The stage belongs to the hosts: whoever is unmuted there was asked by one, so a guest's music counts.
 """
 
 from collections.abc import Collection
@@ -16,14 +18,19 @@ from ticketing import programme
 from ticketing.models import Event
 
 ENOUGH_SECONDS = 10 * 60
-ENOUGH_PART = 5  # one fifth of the planned length
+ENOUGH_PART = 5  # one fifth of the length that was sold
+HEARD_LATELY_SECONDS = (
+    20  # edges tell every five seconds who hears, mixers who is heard, each at its own time
+)
+TIME_TO_COME_SECONDS = 5 * 60
 MOST_AT_ONCE = 100
 
 # Seconds never exceed the time that passed, so a message told twice, or by two stagehands, counts once.
 _ADD = """
 INSERT INTO rooms_deliveryfact (event_id, kind, ticket_id, seconds, first_at, last_at)
-SELECT told.event_id, told.kind, told.ticket_id, %(seconds)s, %(at)s, %(at)s
+SELECT told.event_id, told.kind, told.ticket_id, told.seconds, %(at)s, %(at)s
   FROM ({told}) AS told
+ WHERE told.seconds > 0
 ON CONFLICT (event_id, kind, ticket_id) DO UPDATE
    SET seconds = rooms_deliveryfact.seconds + GREATEST(0, LEAST(
            EXCLUDED.seconds, ROUND(EXTRACT(EPOCH FROM EXCLUDED.last_at - rooms_deliveryfact.last_at))::int)),
@@ -31,57 +38,83 @@ ON CONFLICT (event_id, kind, ticket_id) DO UPDATE
 """
 
 _HEARING = """
-SELECT DISTINCT room.event_id, 'ticket' AS kind, seat.ticket_id
+SELECT DISTINCT room.event_id, 'ticket' AS kind, seat.ticket_id, %(seconds)s AS seconds
   FROM rooms_seat AS seat JOIN rooms_room AS room ON room.id = seat.room_id
  WHERE seat.room_id = %(room)s AND room.status = 'open' AND seat.ticket_id IS NOT NULL
    AND seat.id = ANY(%(seats)s)
 """
 
 _HEARD = """
-SELECT DISTINCT room.event_id, 'host' AS kind, NULL::uuid AS ticket_id
-  FROM rooms_seat AS seat JOIN rooms_room AS room ON room.id = seat.room_id
+SELECT DISTINCT room.event_id, 'host' AS kind, NULL::uuid AS ticket_id,
+       LEAST(%(seconds)s, FLOOR(EXTRACT(EPOCH FROM %(at)s - event.starts_at)))::int AS seconds
+  FROM rooms_seat AS seat
+  JOIN rooms_room AS room ON room.id = seat.room_id
+  JOIN ticketing_event AS event ON event.id = room.event_id
  WHERE seat.room_id = %(room)s AND room.status = 'open' AND seat.stage = 'on' AND NOT seat.muted
    AND seat.id = ANY(%(seats)s)
+   AND (%(at)s - make_interval(secs => %(time_to_come)s) >= GREATEST(room.opened_at, event.starts_at)
+        OR EXISTS (SELECT FROM rooms_deliveryfact AS fact
+                    WHERE fact.event_id = event.id AND fact.kind = 'ticket'
+                      AND fact.last_at >= %(at)s - make_interval(secs => %(lately)s)))
 """
 
 
 def heard(
-    *, room_id: str, hearing: Collection[str], upstream: Collection[str], seconds: float, at: datetime
+    *, room_id: str, hearing: Collection[str], audible: Collection[str], seconds: float, at: datetime
 ) -> None:
-    """Count seconds in which these seats heard the room, and these sent sound to it.
+    """Count seconds in which these seats heard the room, and sound of these was above silence in it.
 
     Several processes tell of one room: each edge of its own listeners, the mixer of the stage.
     """
-    values: dict[str, Any] = {"room": room_id, "seconds": round(seconds), "at": at}
+    values: dict[str, Any] = {
+        "room": room_id,
+        "seconds": round(seconds),
+        "at": at,
+        "lately": HEARD_LATELY_SECONDS,
+        "time_to_come": TIME_TO_COME_SECONDS,
+    }
     with connection.cursor() as cursor:
         if hearing:
             cursor.execute(_ADD.format(told=_HEARING), {**values, "seats": list(hearing)})
-        if upstream:
-            cursor.execute(_ADD.format(told=_HEARD), {**values, "seats": list(upstream)})
+        if audible:
+            cursor.execute(_ADD.format(told=_HEARD), {**values, "seats": list(audible)})
+
+
+def note_doors(*, room: Room, at: datetime) -> None:
+    """Add the seconds that the doors were open, now that they shut."""
+    if room.opened_at is None or room.status != Room.Status.OPEN:
+        return
+    seconds = max(0, round((at - room.opened_at).total_seconds()))
+    fact, is_new = DeliveryFact.objects.get_or_create(
+        event=room.event,
+        kind=DeliveryFact.Kind.DOORS,
+        ticket=None,
+        defaults={"seconds": seconds, "first_at": room.opened_at, "last_at": at},
+    )
+    if not is_new:
+        fact.seconds, fact.last_at = fact.seconds + seconds, at
+        fact.save(update_fields=["seconds", "last_at"])
 
 
 def settle(*, room: Room, at: datetime) -> Event.Delivery:
     """Say whether the event took place, now that its room has closed; write it down and return it."""
-    if room.opened_at is not None:
-        DeliveryFact.objects.get_or_create(
-            event=room.event,
-            kind=DeliveryFact.Kind.DOORS,
-            ticket=None,
-            defaults={
-                "seconds": max(0, round((at - room.opened_at).total_seconds())),
-                "first_at": room.opened_at,
-                "last_at": at,
-            },
-        )
-    took_place = stage_seconds(room.event) >= enough(room.event)
-    verdict = Event.Delivery.DELIVERED if took_place else Event.Delivery.NOT_DELIVERED
+    verdict = Event.Delivery.DELIVERED if is_enough(room.event) else Event.Delivery.NOT_DELIVERED
     programme.set_delivery(event=room.event, delivery=verdict, at=at)
     return verdict
 
 
-def enough(event: Event) -> int:
-    """Return for how many seconds the stage must be heard."""
-    return min(ENOUGH_SECONDS, event.minutes * 60 // ENOUGH_PART)
+def is_enough(event: Event) -> bool:
+    """Say whether what was heard until now makes the evening one that took place."""
+    start, minutes = programme.promise(event)
+    too_early = round(
+        (start - event.starts_at).total_seconds()
+    )  # counted, and before the start that was sold
+    return stage_seconds(event) - too_early >= enough(minutes)
+
+
+def enough(minutes: int) -> int:
+    """Return for how many seconds the stage of an evening of this length must be heard."""
+    return min(ENOUGH_SECONDS, minutes * 60 // ENOUGH_PART)
 
 
 def stage_seconds(event: Event) -> int:

@@ -106,6 +106,7 @@ def _as_host(by: Seat) -> Room:
 
 def _close(room: Room, *, at: datetime) -> None:
     """Close, judge, and forget: seats, grants and bans go; delivery facts stay. The caller holds the lock."""
+    delivery.note_doors(room=room, at=at)
     try:
         move(room, Room.Status.CLOSED, closed_at=at, host_gone_at=None)
     except WrongState as moved:

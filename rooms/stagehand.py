@@ -83,7 +83,7 @@ async def pass_on(event: Mapping[str, Any]) -> None:
             await database_sync_to_async(delivery.heard)(
                 room_id=event["room"],
                 hearing=event["hearing"],
-                upstream=event["upstream"],
+                audible=event["audible"],
                 seconds=event["seconds"],
                 at=now(),
             )

@@ -74,6 +74,7 @@ class Evening:
 
     slug: str
     club: str
+    starts: datetime
 
     @property
     def page(self) -> str:
@@ -120,7 +121,7 @@ def _announce(stage: Stage, ada: Visitor, say: Say) -> Evening:
     }
     made = ada.submit(ada.open("/clubs/new/"), "/clubs/new/", club)
     slug = _found(r"/clubs/([a-z0-9-]+)/", made.url.path, "Ada's club has no page.")
-    starts = datetime.now(UTC) + timedelta(minutes=5)
+    starts = (datetime.now(UTC) + timedelta(minutes=2)).replace(second=0, microsecond=0)
     event = {
         "title": "An evening of ghost stories",
         "starts": f"{starts:%Y-%m-%dT%H:%M}",
@@ -133,7 +134,9 @@ def _announce(stage: Stage, ada: Visitor, say: Say) -> Evening:
     }
     page = ada.submit(ada.open(f"/manage/{slug}/events/new/"), "", event)
     evening = Evening(
-        slug=_found(r"/events/([a-z0-9-]+)/", page.url.path, "Ada's event is not on sale."), club=slug
+        slug=_found(r"/events/([a-z0-9-]+)/", page.url.path, "Ada's event is not on sale."),
+        club=slug,
+        starts=starts,
     )
     say(f"Ada founded Night Voices and put an evening on sale: 50 seats at €{SEAT_EUROS}.")
     return evening
@@ -235,7 +238,9 @@ def _ben_is_refunded(ada: Visitor, ben: Visitor, evening: Evening, order: str, s
 
 
 def _the_room_closes(ada: Visitor, evening: Evening, say: Say) -> None:
-    time.sleep(TAKES_PLACE_SECONDS)  # the evening must take place to be paid for
+    # The evening must take place to be paid for, and what is heard before its start does not count.
+    begins_in = (evening.starts - datetime.now(UTC)).total_seconds()
+    time.sleep(max(0.0, begins_in) + TAKES_PLACE_SECONDS)
     page = ada.open(evening.room)
     headers = {"Referer": str(page.url), "X-CSRFToken": ada.http.cookies.get("csrftoken") or ""}
     ada.http.post(f"{evening.room}doors", data={"do": "close"}, headers=headers)

@@ -253,6 +253,7 @@ def _take_place(event: Event, host: User, guests: Sequence[User], *, at: datetim
         return
     began = at - timedelta(days=1)
     Event.objects.filter(pk=event.pk).update(starts_at=began)
+    Order.objects.filter(event=event).update(sold_starts_at=began)
     event.refresh_from_db()
     on_stage = presence.connect(seat=admission.seat_of(user=host, event=event, at=began), at=began)
     doors.open_doors(by=on_stage, at=began)
@@ -263,7 +264,7 @@ def _take_place(event: Event, host: User, guests: Sequence[User], *, at: datetim
     minutes = [began + timedelta(minutes=minute) for minute in range(event.minutes + 1)]
     for _before, moment in pairwise(minutes):
         delivery.heard(
-            room_id=on_stage.room_id, hearing=hearing, upstream=[on_stage.pk], seconds=60, at=moment
+            room_id=on_stage.room_id, hearing=hearing, audible=[on_stage.pk], seconds=60, at=moment
         )
     doors.close_room(by=on_stage, at=minutes[-1])
     event.refresh_from_db()

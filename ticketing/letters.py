@@ -20,7 +20,7 @@ def order_paid(*, order: Order, at: datetime) -> None:
     tickets = list(order.tickets.select_related("ticket_type", "event").order_by("created_at", "id"))
     own = [ticket for ticket in tickets if ticket.holder_id == order.buyer_id]
     for_friends = [
-        {"name": ticket.ticket_type.name, "url": links.absolute(ticket.pass_path)}
+        {"name": ticket.type_name, "url": links.absolute(ticket.pass_path)}
         for ticket in tickets
         if ticket.holder_id is None
     ]

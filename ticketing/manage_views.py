@@ -91,6 +91,13 @@ def _saved(event: Event, form: EventForm, rows: BaseOfferFormSet) -> bool:
             "To move it, cancel this event, which gives everybody their money back, and plan another."
         )
         form.add_error("starts", words % {"start": event.starts_in_words})
+    except programme.LengthIsPromised:
+        words = _(
+            "Tickets are sold for %(minutes)s minutes, so it may become longer and not shorter. "
+            "For a shorter evening, cancel this event, which gives everybody their money back, "
+            "and plan another."
+        )
+        form.add_error("minutes", words % {"minutes": event.minutes})
     except programme.ProgrammeIsClosed:
         form.add_error(None, _("This event is over, and stays as it was."))
     except offers.FewerThanTaken as refusal:

@@ -34,7 +34,7 @@ def _tickets(*, user: User) -> list[dict[str, Any]]:
         {
             "event": ticket.event.title,
             "starts": ticket.event.starts_at,
-            "type": ticket.ticket_type.name,
+            "type": ticket.type_name,
             "status": ticket.status,
         }
         for ticket in held[:LONGEST_LIST]

@@ -5,7 +5,7 @@ from datetime import datetime, timedelta
 from uuid import UUID
 
 from django.db import transaction
-from django.db.models import F, Value
+from django.db.models import F, Max, Value
 from django.utils.text import slugify
 
 from accounts import audit
@@ -32,6 +32,10 @@ class NothingToSell(Exception):
 
 class TimeIsPromised(Exception):
     """Tickets are held or sold for this start: it is not moved under those who bought them."""
+
+
+class LengthIsPromised(Exception):
+    """Tickets are held or sold for this length: it may become longer, not shorter."""
 
 
 class ProgrammeIsClosed(Exception):
@@ -79,13 +83,14 @@ def revise(
 ) -> Event:
     """Change what an event says of itself. Its address stays, so that links that were sent go on working.
 
-    Raise ProgrammeIsClosed, or TimeIsPromised when the start would move although tickets are held or sold.
+    Raise ProgrammeIsClosed; TimeIsPromised or LengthIsPromised when the start would move, or the evening
+    become shorter, although tickets are held or sold.
     """
     event.refresh_from_db(from_queryset=Event.objects.select_for_update(of=("self",), no_key=True))
     if event.status in {Event.Status.ENDED, Event.Status.CANCELLED}:
         raise ProgrammeIsClosed
-    if starts_at != event.starts_at and _is_taken(event):
-        raise TimeIsPromised
+    if (starts_at != event.starts_at or minutes < event.minutes) and _is_taken(event):
+        raise TimeIsPromised if starts_at != event.starts_at else LengthIsPromised
     event.title, event.description, event.minutes = title, description, minutes
     event.starts_at, event.timezone = starts_at, timezone
     event.save(update_fields=["title", "description", "minutes", "starts_at", "timezone"])
@@ -122,6 +127,13 @@ def end(*, event: Event, at: datetime) -> Event:
     move(event, Event.Status.ENDED, ended_at=at)
     offers.close(event=event)
     return event
+
+
+def promise(event: Event) -> tuple[datetime, int]:
+    """Return the start and the length in minutes that were sold: the latest and the longest of all."""
+    bought = Order.objects.filter(event=event, status=Order.Status.PAID)
+    sold = bought.aggregate(start=Max("sold_starts_at"), minutes=Max("sold_minutes"))
+    return max(event.starts_at, sold["start"] or event.starts_at), sold["minutes"] or event.minutes
 
 
 def end_missed(*, at: datetime) -> int:

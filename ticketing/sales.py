@@ -154,6 +154,8 @@ def _open_order(
         currency=event.currency,
         total_minor=total,
         held_until=at + timedelta(minutes=settings.HOLD_MINUTES),
+        sold_starts_at=event.starts_at,
+        sold_minutes=event.minutes,
         placed_at=at,
     )
     if Order.objects.filter(pk=order.pk).exists():
@@ -195,6 +197,7 @@ def _tickets(order: Order, kinds: Sequence[TicketType], wanted: Basket, at: date
             ticket_type=kind,
             price_minor=kind.price_minor,
             currency=kind.currency,
+            sold_as=kind.name,
             created_at=at,
         )
         for kind in kinds

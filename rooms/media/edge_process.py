@@ -135,6 +135,7 @@ class _EdgeProcess:
                         "room": room,
                         "hearing": self._audience.hearing(room, at=time.time()),
                         "upstream": [],
+                        "audible": [],
                         "seconds": round(now - before, 3),
                     }
                 )

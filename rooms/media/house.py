@@ -27,6 +27,7 @@ class House:
         self._rooms: dict[str, Room] = {}
         self._touched: dict[str, float] = {}
         self._speaking: dict[str, list[str]] = {}
+        self._audible: dict[str, set[str]] = {}  # who spoke since presence was told last
 
     @property
     def rooms(self) -> list[Room]:
@@ -52,6 +53,7 @@ class House:
         room = self._rooms.pop(name, None)
         self._touched.pop(name, None)
         self._speaking.pop(name, None)
+        self._audible.pop(name, None)
         if room is not None:
             room.close()
 
@@ -71,13 +73,18 @@ class House:
         """Announce `speaking` for each room in which the set of audible speakers has changed."""
         for name, room in self._rooms.items():
             seats = room.speaking()
+            self._audible.setdefault(name, set()).update(seats)
             if seats != self._speaking.get(name, []):
                 self._speaking[name] = seats
                 self._tell({"event": "speaking", "room": name, "seats": seats})
 
     def tell_presence(self, *, seconds: float) -> None:
-        """Announce `presence` for each room on whose stage packets arrive, over the last `seconds`."""
+        """Announce `presence` for each room on whose stage packets arrive, over the last `seconds`.
+
+        `audible` are those of them who were above silence at some moment since it was told before.
+        """
         for name, room in self._rooms.items():
+            audible = self._audible.pop(name, set())
             if upstream := room.sending():
                 self._tell(
                     {
@@ -85,6 +92,7 @@ class House:
                         "room": name,
                         "hearing": [],
                         "upstream": upstream,
+                        "audible": sorted(audible.intersection(upstream)),
                         "seconds": round(seconds, 3),
                     }
                 )

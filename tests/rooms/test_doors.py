@@ -102,7 +102,7 @@ def test_after_a_minute_the_longest_present_moderator_becomes_host(
 def test_who_inherited_the_role_keeps_it_when_they_come_back(
     adas_seat: Seat, mos_seat: Seat, tonight: Event, at: datetime
 ) -> None:
-    Seat.objects.filter(pk=mos_seat.pk).update(role=Seat.Role.HOST)
+    Seat.objects.filter(pk=mos_seat.pk).update(role=Seat.Role.HOST, is_deputy=True)
     again = admission.admit(user=mos_seat.user, event=tonight, tab=people.TAB, at=at, take_over=True)
     assert again.seat.role == Seat.Role.HOST
 

@@ -18,7 +18,7 @@ from accounts.models import User
 from clubs import officers
 from clubs.models import Officer
 from payments import disputes
-from payments.models import Dispute
+from payments.models import Charge
 from payments.money import Money
 from payments.stripe_records import DisputeState
 from rooms import admission, doors, grants, nudges, rounds, stage
@@ -117,18 +117,23 @@ def is_charged_back(ben: User, _browser: Client, event: Event) -> None:
     order = Order.objects.get(tickets__holder=ben, event=event)
     charge = factories.ChargeFactory.create(payee=event.club.payee, buyer=ben)
     Order.objects.filter(pk=order.pk).update(charge=charge, total_minor=charge.amount_minor)
-    zero = Money(0, charge.currency)
+    bank_says(charge, "needs_response", withdrawn=True, at=event.starts_at)
+
+
+def bank_says(
+    charge: Charge, status: str, *, withdrawn: bool, reinstated: bool = False, at: datetime
+) -> None:
     state = DisputeState(
         id="du_1",
         payment_intent="",
         amount=charge.amount,
-        status="needs_response",
+        status=status,
         reason="fraudulent",
-        is_withdrawn=True,
-        is_reinstated=False,
-        stripe_fee=zero,
+        is_withdrawn=withdrawn,
+        is_reinstated=reinstated,
+        stripe_fee=Money(0, charge.currency),
     )
-    disputes.heed(charge=charge, state=state, at=event.starts_at)
+    disputes.heed(charge=charge, state=state, at=at)
 
 
 CHANGES: list[tuple[Change, Close]] = [
@@ -203,7 +208,8 @@ def test_who_was_charged_back_is_told_so_and_comes_in_again_when_the_bank_return
     is_charged_back(ben, browser, tonight)
     verdict = admission.may_enter(user=ben, event=tonight, at=at)
     assert verdict.code == admission.Code.CHARGED_BACK
-    Dispute.objects.update(is_withdrawn=False)
+    charge = Charge.objects.get(order__tickets__holder=ben)
+    bank_says(charge, "won", withdrawn=True, reinstated=True, at=tonight.ends_at)
     assert admission.may_enter(user=ben, event=tonight, at=at).is_ok
 
 

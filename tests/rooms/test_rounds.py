@@ -70,7 +70,7 @@ def test_a_round_costs_the_same_for_any_number_of_listeners(
 ) -> None:
     for _ in range(listeners):
         people.sit(people.fan(tonight), tonight, at)
-    with django_assert_num_queries(12):
+    with django_assert_num_queries(14):
         rounds.make(at=at)
 
 

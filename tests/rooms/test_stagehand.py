@@ -102,6 +102,7 @@ async def test_presence_becomes_delivery_facts(redis_url: str, bens_seat: Seat, 
         "room": bens_seat.room_id,
         "hearing": [bens_seat.pk],
         "upstream": [],
+        "audible": [],
         "seconds": 5.0,
     }
 
@@ -122,6 +123,7 @@ async def test_what_nobody_understands_does_not_stop_it(
         "room": bens_seat.room_id,
         "hearing": [bens_seat.pk],
         "upstream": [],
+        "audible": [],
         "seconds": 5.0,
     }
 

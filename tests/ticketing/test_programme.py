@@ -133,6 +133,27 @@ def test_sales_are_counted_out_of_all_seats_or_of_no_limit(club: Club, ben: User
 # ---- Revising
 
 
+def test_what_is_sold_becomes_longer_and_not_shorter(
+    ben: User, event: Event, standing: TicketType, at: datetime
+) -> None:
+    assert rewritten(event, minutes=45).minutes == 45
+    box_office.buy(ben, standing, at=at)
+    with pytest.raises(programme.LengthIsPromised):
+        rewritten(event, minutes=44)
+    assert rewritten(event, minutes=90).minutes == 90
+    assert programme.promise(event) == (event.starts_at, 45)
+
+
+def test_a_ticket_is_called_what_it_was_called_when_it_was_sold(
+    ben: User, event: Event, standing: TicketType, at: datetime
+) -> None:
+    ticket = box_office.buy(ben, standing, at=at).tickets.get()
+    name = standing.name
+    TicketType.objects.filter(pk=standing.pk).update(name="Somewhere at the back")
+    ticket.refresh_from_db()
+    assert (ticket.ticket_type.name, ticket.type_name) == ("Somewhere at the back", name)
+
+
 def test_words_may_change_after_a_sale_and_the_start_may_not(
     ben: User, event: Event, standing: TicketType, at: datetime
 ) -> None:

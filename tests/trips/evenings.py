@@ -16,6 +16,7 @@ STARTS_IN = timedelta(minutes=3)
 @dataclass(frozen=True)
 class Evening:
     slug: str
+    starts: float = 0.0  # unix seconds, where it matters
 
     @property
     def page(self) -> str:

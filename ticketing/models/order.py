@@ -45,6 +45,12 @@ class Order(models.Model):
     currency = models.CharField(max_length=3)
     total_minor = models.BigIntegerField()
     held_until = models.DateTimeField()
+    sold_starts_at = models.DateTimeField(
+        null=True, blank=True, help_text=_("The start that was announced when this was sold.")
+    )
+    sold_minutes = models.PositiveSmallIntegerField(
+        null=True, blank=True, help_text=_("The length that was announced when this was sold.")
+    )
     placed_at = models.DateTimeField()
     paid_at = models.DateTimeField(null=True, blank=True)
     refunded_at = models.DateTimeField(null=True, blank=True)
@@ -144,6 +150,9 @@ class Ticket(models.Model):
     status = models.CharField(max_length=5, choices=Status, default=Status.HELD)
     price_minor = models.BigIntegerField()
     currency = models.CharField(max_length=3)
+    sold_as = models.CharField(
+        max_length=60, blank=True, help_text=_("What its type was called when it was sold.")
+    )
     pass_number = models.PositiveIntegerField(
         default=0, help_text=_("Which link passes it on: the links with other numbers are void.")
     )
@@ -164,6 +173,11 @@ class Ticket(models.Model):
     @property
     def price(self) -> Money:
         return Money(self.price_minor, self.currency)
+
+    @property
+    def type_name(self) -> str:
+        """What was promised: the name of its type when it was sold."""
+        return self.sold_as or self.ticket_type.name
 
     @property
     def is_live(self) -> bool:

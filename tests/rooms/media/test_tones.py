@@ -350,10 +350,14 @@ async def test_presence_names_who_sends_and_who_hears() -> None:
     async with ground() as here:
         await hearing_ben(here)
         here.answer("ghost", await listening_offer())
-        here.house.tell_presence(seconds=5.0)
+        await until(lambda: here.room.speaking() == ["ada"])
+        here.house.tell_who_speaks()
+        for _ in range(2):
+            here.house.tell_presence(seconds=5.0)
         told = [event for event in here.events if event["event"] == "presence"]
         hearing = here.hearing()
-    assert told == [{"event": "presence", "room": ROOM, "hearing": [], "upstream": ["ada"], "seconds": 5.0}]
+    sends = {"event": "presence", "room": ROOM, "hearing": [], "upstream": ["ada"], "seconds": 5.0}
+    assert told == [{**sends, "audible": ["ada"]}, {**sends, "audible": []}]
     assert hearing == ["ben"]
 
 
