@@ -61,7 +61,8 @@ def test_a_town_is_filled_while_clock_and_worker_sweep(
 def test_a_filling_that_was_stopped_goes_on_where_it_was(
     stand_in: "StandIn", monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    pay, paid = till.pay, []
+    pay = till.pay
+    paid: list[str] = []
 
     def pay_until_the_line_breaks(url: str, *, name: str) -> str:
         if len(paid) == 14:
