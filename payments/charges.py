@@ -14,7 +14,7 @@ from django.utils.translation import gettext as _
 
 from accounts.models import User
 from core import retries
-from payments import cases, ledger, pots, stripe_gateway
+from payments import cases, checkouts, ledger, pots, stripe_gateway
 from payments.models import Case, Charge, FeeQuestion, LedgerAccount, Payee, Subscription
 from payments.money import Money
 from payments.states import WrongState, move
@@ -22,8 +22,6 @@ from payments.stripe_records import CheckoutState, Paid, Payment, Purchase
 
 log = structlog.get_logger(__name__)
 Kind = LedgerAccount.Kind
-# Stripe keeps a page open for 30 minutes at least and 24 hours at most; some room, because clocks differ.
-SHORTEST_CHECKOUT = timedelta(minutes=31)
 FEES_AT_ONCE = 100
 # Stripe books most fees at once, and some when the money settles, days later.
 FEES_TAKE = retries.Patience(
@@ -36,7 +34,7 @@ class NotBookedYet(Exception):
 
 
 class AlreadyPaid(Exception):
-    """The charge is paid: there is nothing to check out."""
+    """The charge is paid, or will be as soon as Stripe's news is taken in: there is nothing to check out."""
 
 
 def ask(
@@ -70,16 +68,14 @@ def ask(
 def start_checkout(
     *, charge: Charge, success_url: str, cancel_url: str, kind: str, expires_at: datetime, at: datetime
 ) -> str:
-    """Return the address of Stripe's page for this charge; the same one each time. Asks Stripe.
+    """Return the address of Stripe's page for this charge; the same one as long as it is open. Asks Stripe.
 
     The page takes no payment after `expires_at`, which is moved to half an hour from now if it is earlier.
     Raise AlreadyPaid, StripeUnavailable, StripeRefused.
     """
-    charge.refresh_from_db(fields=["status", "checkout_request", "checkout_url"])
+    charge.refresh_from_db(fields=["status"])
     if charge.status == Charge.Status.PAID:
         raise AlreadyPaid
-    if charge.checkout_url:
-        return charge.checkout_url
     purchase = Purchase(
         kind=kind,
         reference=charge.reference,
@@ -88,30 +84,13 @@ def start_checkout(
         email=charge.buyer.email,
         success_url=success_url,
         cancel_url=cancel_url,
-        expires_at=max(expires_at, at + SHORTEST_CHECKOUT),
+        expires_at=max(expires_at, at + checkouts.SHORTEST),
     )
-    return begin(charge, purchase).url
-
-
-def begin(row: Charge | Subscription, purchase: Purchase) -> CheckoutState:
-    """Write down what Stripe is asked for, ask, and write the answer down. Asks Stripe.
-
-    Of two callers at once the first one's request counts, and both get the page made for it.
-    """
-    rows = type(row)._base_manager.filter(pk=row.pk)  # noqa: SLF001 -- the one manager that never filters
-    rows.filter(checkout_request={}).update(
-        checkout_request=stripe_gateway.checkout_request(purchase), checkout_expires_at=purchase.expires_at
-    )
-    row.refresh_from_db(fields=["checkout_request", "checkout_expires_at"])
-    return _open_page(row)
-
-
-def _open_page(row: Charge | Subscription) -> CheckoutState:
-    key = f"checkout-{row.pk}"
-    checkout = stripe_gateway.create_checkout(request=row.checkout_request, key=key)
-    row.checkout_id, row.checkout_url = checkout.id, checkout.url
-    row.save(update_fields=["checkout_id", "checkout_url"])
-    return checkout
+    page = checkouts.page(charge, purchase, at=at)
+    if page.state is Paid.PAID or not page.url:  # without an address it is paid for, and the bank is slow
+        _learn_from(charge, page, at=at)
+        raise AlreadyPaid
+    return page.url
 
 
 @transaction.atomic
@@ -155,10 +134,7 @@ def cancel_checkout(*, charge: Charge, at: datetime) -> CheckoutState:
 
     Return it EXPIRED, or PAID if somebody was quicker. Raise StripeUnavailable: then it may still be paid.
     """
-    checkout_id = _page_of(charge)
-    if checkout_id is None:
-        return CheckoutState(id="", state=Paid.EXPIRED, reference=charge.reference)
-    return _learn_from(charge, stripe_gateway.expire_checkout(checkout_id), at=at)
+    return _learn_from(charge, checkouts.shut(charge), at=at)
 
 
 def look_up(*, charge: Charge, at: datetime) -> CheckoutState:
@@ -167,17 +143,6 @@ def look_up(*, charge: Charge, at: datetime) -> CheckoutState:
     if not charge.checkout_id:
         return CheckoutState(id="", state=Paid.OPEN, reference=charge.reference)
     return _learn_from(charge, stripe_gateway.read_checkout(charge.checkout_id), at=at)
-
-
-def _page_of(charge: Charge) -> str | None:
-    """Return the page that Stripe made for a charge, even if its answer was lost; None if it made none."""
-    charge.refresh_from_db(fields=["checkout_id", "checkout_request"])
-    if charge.checkout_id or not charge.checkout_request:
-        return charge.checkout_id
-    try:
-        return _open_page(charge).id
-    except stripe_gateway.StripeRefused:
-        return None  # Stripe never made it, and now it is too late to
 
 
 def _learn_from(charge: Charge, checkout: CheckoutState, *, at: datetime) -> CheckoutState:

@@ -18,7 +18,17 @@ from django.db import transaction
 from django.utils.translation import gettext as _
 
 from core import retries
-from payments import cases, charges, disputes, payees, payouts, refunds, stripe_gateway, subscriptions
+from payments import (
+    cases,
+    charges,
+    checkouts,
+    disputes,
+    payees,
+    payouts,
+    refunds,
+    stripe_gateway,
+    subscriptions,
+)
 from payments.answers import answers, who_answers
 from payments.models import Case, Charge, Payee, Payout, Refund, StripeEvent, Subscription
 from payments.nudges import nudge
@@ -166,6 +176,8 @@ def _checkout(event: StripeEvent, at: datetime) -> Deed | None:
     if subscription is not None:
         return _of_subscription(event, subscription, session, at)
     charge = Charge.objects.filter(reference=session.reference).first() if session.reference else None
+    if charge is not None and _is_over_long_ago(charge, session):
+        return None
     if charge is not None and session.state is Paid.PAID:
         charges.learn_payment(
             charge=charge, payment=stripe_gateway.read_payment(session.payment_intent), at=at
@@ -174,13 +186,17 @@ def _checkout(event: StripeEvent, at: datetime) -> Deed | None:
     return partial(answer, event=event, session=session, at=at) if answer else None
 
 
+def _is_over_long_ago(row: Charge | Subscription, session: CheckoutState) -> bool:
+    return session.state is Paid.EXPIRED and checkouts.is_of_an_earlier_attempt(row, session)
+
+
 def _of_subscription(
     event: StripeEvent, subscription: Subscription, session: CheckoutState, at: datetime
 ) -> Deed | None:
     if session.subscription:
         state = stripe_gateway.read_subscription(session.subscription)
         return partial(_follow, event, subscription, state, None, at)
-    if session.state is Paid.EXPIRED:
+    if session.state is Paid.EXPIRED and not _is_over_long_ago(subscription, session):
 
         def give_up() -> None:
             news = subscriptions.give_up(subscription=subscription, at=at)

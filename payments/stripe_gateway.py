@@ -70,7 +70,11 @@ class WrongVersion(Exception):
 
 def checkout_request(purchase: Purchase) -> dict[str, Any]:
     """Return what to ask Stripe for, to be stored before it is asked."""
-    metadata = {"kind": purchase.kind, "reference": purchase.reference}
+    metadata = {
+        "kind": purchase.kind,
+        "reference": purchase.reference,
+        "attempt": str(purchase.attempt),
+    }
     price: dict[str, Any] = {
         "currency": purchase.amount.currency.lower(),
         "unit_amount": purchase.amount.minor,

@@ -72,6 +72,7 @@ def movement(line: Any) -> Movement:
 
 def checkout(session: Any) -> CheckoutState:
     status, total, currency = (said(session, name) for name in ("status", "amount_total", "currency"))
+    attempt = label(session, "attempt")
     is_paid = status == "complete" and session.payment_status != "unpaid"
     state = Paid.PAID if is_paid else Paid.EXPIRED if status == "expired" else Paid.OPEN
     return CheckoutState(
@@ -83,6 +84,7 @@ def checkout(session: Any) -> CheckoutState:
         kind=label(session, "kind"),
         reference=label(session, "reference"),
         amount=money(total, currency) if total is not None and currency else None,
+        attempt=int(attempt) if attempt.isdecimal() and len(attempt) < 6 else 0,
     )
 
 

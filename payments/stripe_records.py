@@ -29,6 +29,7 @@ class Purchase:
     cancel_url: str
     expires_at: datetime
     monthly: bool = False
+    attempt: int = 1
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,6 +44,7 @@ class CheckoutState:
     kind: str = ""
     reference: str = ""
     amount: Money | None = None
+    attempt: int = 0
 
 
 @dataclass(frozen=True, slots=True)

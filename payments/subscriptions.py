@@ -14,11 +14,11 @@ from django.utils.translation import gettext as _
 from accounts import audit
 from accounts.models import User
 from core import retries
-from payments import cases, charges, releases, stripe_gateway
+from payments import cases, charges, checkouts, releases, stripe_gateway
 from payments.models import Case, Charge, Payee, Subscription
 from payments.money import Money
 from payments.states import WrongState, move
-from payments.stripe_records import InvoiceState, Purchase, SubscriptionState
+from payments.stripe_records import InvoiceState, Paid, Purchase, SubscriptionState
 
 CHECKOUT_LASTS = timedelta(hours=1)
 RELEASES_AT_ONCE = 200
@@ -58,11 +58,9 @@ def start_checkout(
 ) -> str:
     """Return the address of Stripe's page for the first month. Asks Stripe.
 
-    The same page as long as it is open. Raise StripeUnavailable, StripeRefused.
+    The same page as long as it is open, `success_url` once it is paid. Raise StripeUnavailable,
+    StripeRefused.
     """
-    subscription.refresh_from_db(fields=["checkout_request", "checkout_url"])
-    if subscription.checkout_url:
-        return subscription.checkout_url
     purchase = Purchase(
         kind=kind,
         reference=subscription.reference,
@@ -74,7 +72,8 @@ def start_checkout(
         expires_at=at + CHECKOUT_LASTS,
         monthly=True,
     )
-    return charges.begin(subscription, purchase).url
+    page = checkouts.page(subscription, purchase, at=at)
+    return page.url if page.state is Paid.OPEN and page.url else success_url
 
 
 def cancel_at_period_end(*, subscription: Subscription, by: User, at: datetime) -> None:

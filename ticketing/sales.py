@@ -217,21 +217,24 @@ def take_free(*, order: Order, at: datetime) -> Order:
 
 
 def start_checkout(*, order: Order, at: datetime) -> str:
-    """Return the address at which Stripe takes the payment; the same one if it was begun before. Asks Stripe.
+    """Return the address at which Stripe takes the payment, or the order's own once it is paid. Asks Stripe.
 
     Raise HoldIsOver when the order waits for no payment; StripeUnavailable, StripeRefused.
     """
     if not order.is_held or order.charge is None or order.held_until <= at:
         raise HoldIsOver
     page = links.absolute(order.get_absolute_url())
-    return charges.start_checkout(
-        charge=order.charge,
-        success_url=f"{page}?back=paid",
-        cancel_url=f"{page}?back=unpaid",
-        kind="order",
-        expires_at=order.placed_at + CHECKOUT_LASTS,
-        at=at,
-    )
+    try:
+        return charges.start_checkout(
+            charge=order.charge,
+            success_url=f"{page}?back=paid",
+            cancel_url=f"{page}?back=unpaid",
+            kind="order",
+            expires_at=order.placed_at + CHECKOUT_LASTS,
+            at=at,
+        )
+    except charges.AlreadyPaid:
+        return f"{page}?back=paid"
 
 
 @transaction.atomic

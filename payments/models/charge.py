@@ -76,6 +76,9 @@ class Charge(Retried):
     fee_minor = models.BigIntegerField(help_text=_("The platform's part of the amount."))
     currency = models.CharField(max_length=3)
     status = models.CharField(max_length=8, choices=Status, default=Status.ASKED)
+    checkout_attempt = models.PositiveSmallIntegerField(
+        default=1, help_text=_("Which of the pages this is: each has its own request and key.")
+    )
     checkout_request = models.JSONField(
         default=dict,
         blank=True,

@@ -160,6 +160,9 @@ def _find(method: str, path: str) -> tuple[Route, dict[str, str]]:
 def _failed(failure: Failure, request_id: str) -> Response:
     if failure.status == 0:
         return HangUp()
+    if failure.code:
+        no = Refusal("The switches say no.", status=failure.status, code=failure.code)
+        return _reply({"error": no.error}, no.status, request_id)
     return _reply(_BROKEN, failure.status, request_id)
 
 

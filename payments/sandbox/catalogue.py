@@ -189,7 +189,7 @@ _PRICE: Spec = _PRICE_CHANGE | {
 _CUSTOMER: Spec = EXPAND | {
     "address": Group(_ADDRESS),
     "description": Text(clears=True),
-    "email": Text(clears=True, longest=512),
+    "email": Text(clears=True, longest=512, is_email=True),
     "metadata": Labels(),
     "name": Text(clears=True, longest=256),
     "phone": Text(clears=True),

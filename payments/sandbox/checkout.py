@@ -23,17 +23,26 @@ from payments.sandbox.state import Row
 from payments.sandbox.world import Call, Route, World
 
 _SHORTEST, _LONGEST = 30 * 60, 24 * 3600
+_MOST = 99_999_999  # eight figures, wherever the point stands
 _LEAST = {
     "aed": 200,
+    "bgn": 100,
     "czk": 1500,
     "dkk": 250,
     "gbp": 30,
+    "hkd": 400,
     "huf": 17500,
     "jpy": 50,
+    "krw": 500,
+    "mxn": 1000,
+    "myr": 200,
     "nok": 300,
     "pln": 200,
+    "ron": 200,
     "sek": 300,
+    "thb": 1000,
 }
+_STEPS = {"isk": 100, "ugx": 100} | dict.fromkeys(("bhd", "jod", "kwd", "omr", "tnd"), 10)
 _ECHOED = (
     "allow_promotion_codes",
     "allowed_payment_method_types",
@@ -149,6 +158,16 @@ def _check_lines(mode: str, lines: list[Body]) -> None:
             f"{priced(least, currency)} {currency}",
             code="amount_too_small",
         )
+    if total > _MOST:
+        raise Refusal(
+            f"The Checkout Session's total amount due must be at most {priced(_MOST, currency)} {currency}",
+            code="amount_too_large",
+        )
+    if total % _STEPS.get(currency, 1):
+        raise Refusal(
+            f"Invalid amount: amounts in {currency} must be divisible by {_STEPS[currency]}.",
+            code="invalid_charge_amount",
+        )
 
 
 def _create(world: World, call: Call) -> Body:
@@ -156,7 +175,7 @@ def _create(world: World, call: Call) -> Body:
     if call.account is not None:
         raise Refusal("This stand-in sells on the platform's own account only.", executed=False)
     _check_form(given)
-    expires_at = _check_times(given, at)
+    expires_at = _check_times(given, at - world.state.behind)
     mode = given["mode"]
     customer = None
     if "customer" in given:
@@ -186,6 +205,7 @@ def _create(world: World, call: Call) -> Body:
         body,
         account=call.account,
         lines=lines,
+        ends_at=expires_at + world.state.behind,
         intent_data=given.get("payment_intent_data", {}),
         subscription_data=given.get("subscription_data", {}),
     )
@@ -236,11 +256,16 @@ def close_expired(world: World, session: Row, *, at: int) -> None:
     emit(world, "checkout.session.expired", session, at=at)
 
 
+def ends_at(session: Row) -> int:
+    """Return when an open session ends by our clock, which may be ahead of that of those who asked for it."""
+    return int(session.hidden.get("ends_at", session.body["expires_at"]))
+
+
 def expire_overdue(world: World, at: int) -> None:
     """End every open session whose time is over."""
     for session in reversed(world.state.all("checkout.session")):
-        if session.body["status"] == "open" and session.body["expires_at"] <= at:
-            close_expired(world, session, at=session.body["expires_at"])
+        if session.body["status"] == "open" and ends_at(session) <= at:
+            close_expired(world, session, at=ends_at(session))
 
 
 def _expire(world: World, call: Call) -> Body:
@@ -281,7 +306,7 @@ _LINE: Spec = {
 _INTENT_DATA: Spec = {
     "description": Text(longest=1000),
     "metadata": Labels(),
-    "receipt_email": Text(),
+    "receipt_email": Text(is_email=True),
     "setup_future_usage": Choice(("off_session", "on_session")),
     "statement_descriptor": Text(longest=22),
     "statement_descriptor_suffix": Text(longest=22),
@@ -302,7 +327,7 @@ _CREATE: Spec = EXPAND | {
     "custom_text": Group({"after_submit": _MESSAGE, "submit": _MESSAGE}),
     "customer": Text(),
     "customer_creation": Choice(("always", "if_required")),
-    "customer_email": Text(longest=800),
+    "customer_email": Text(longest=800, is_email=True),
     "expires_at": Whole(),
     "line_items": Several(Group(_LINE), required=True),
     "locale": Text(),

@@ -24,8 +24,8 @@ def catch_up(world: World) -> None:
             step(world, at)
 
 
-def advance(world: World, seconds: int) -> None:
-    """Put the clock forward and do what that brings about."""
+def advance(world: World, seconds: int, *, alone: bool = False) -> None:
+    """Put the clock forward and do what that brings about; `alone`: as nobody's clock but Stripe's."""
     with world.state.transaction():
-        world.state.advance(seconds)
+        world.state.advance(seconds, alone=alone)
     catch_up(world)

@@ -253,7 +253,7 @@ _CHANGE: Spec = EXPAND | {
     "business_type": Choice(("company", "government_entity", "individual", "non_profit")),
     "capabilities": Group({"card_payments": _WISH, "transfers": _WISH}),
     "default_currency": Text(),
-    "email": Text(),
+    "email": Text(is_email=True),
     "metadata": Labels(),
     "settings": Group({"payouts": Group({"schedule": Group(_SCHEDULE)})}),
 }

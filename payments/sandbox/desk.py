@@ -148,7 +148,7 @@ class Desk:
             seconds = 0
         if seconds <= 0:
             return JSONResponse({"error": "advance_seconds takes a whole number of seconds above 0."}, 400)
-        clock.advance(self.world, seconds)
+        clock.advance(self.world, seconds, alone=True)
         return _back() if is_form else JSONResponse({"now": self.world.state.now()})
 
     async def act(self, request: Request) -> Response:

@@ -52,9 +52,7 @@ def emit_about(
     event = world.state.add("event", body, account=account)
     for place in [] if world.switches.named_in("lose", name) else endpoints:
         owed = {"id": new_id("_whd"), "event": event.id, "connect": place.connect}
-        world.state.add(
-            "_delivery", owed | {"attempts": 0, "status": "waiting", "answer": "", "copies_left": 0}
-        )
+        world.state.add("_delivery", owed | {"attempts": 0, "status": "waiting", "answer": ""})
     return event
 
 

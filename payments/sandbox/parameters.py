@@ -14,17 +14,21 @@ from payments.sandbox.errors import Refusal, bad_parameter
 Tree = dict[str, Any]
 _KEY = re.compile(r"^([^\[\]]+)((?:\[[^\[\]]*\])*)$")
 _MOST_LABELS, _LONGEST_KEY, _LONGEST_LABEL = 50, 40, 500
+_EMAIL = re.compile(
+    r"[A-Za-z0-9.!#$%&'*+/=?^_`{|}~-]{1,64}@(?:[A-Za-z0-9](?:[A-Za-z0-9-]{0,61}[A-Za-z0-9])?\.)+[A-Za-z][A-Za-z0-9-]{1,62}"
+)
 _PART = re.compile(r"\[([^\[\]]*)\]")
 
 
 @dataclass(frozen=True)
 class Text:
-    """A string; `clears` says that an empty one unsets the field, `is_url` that it must be an address."""
+    """A string; `clears`: an empty one unsets the field; `is_url`, `is_email`: it must be such an address."""
 
     required: bool = False
     clears: bool = False
     longest: int = 5000
     is_url: bool = False
+    is_email: bool = False
 
 
 @dataclass(frozen=True)
@@ -213,6 +217,8 @@ def _words(rule: Text, raw: Any, path: str) -> str | None:
         )
     if words and rule.is_url and re.match(r"https?://[^\s/]", words) is None:
         raise bad_parameter("Not a valid URL", param=path, code="url_invalid")
+    if words and rule.is_email and _EMAIL.fullmatch(words) is None:
+        raise bad_parameter(f"Invalid email address: {words}", param=path, code="email_invalid")
     if words:
         return words
     if rule.clears:

@@ -55,7 +55,7 @@ def answer_confirmation(world: World, session: Row, *, authenticated: bool) -> N
 
 
 def _check_open(session: Row, at: int) -> None:
-    if session.body["status"] != "open" or session.body["expires_at"] <= at:
+    if session.body["status"] != "open" or checkout.ends_at(session) <= at:
         raise NotOpen("This checkout is no longer open.")
 
 

@@ -153,6 +153,13 @@ class State:
         clock = self._rows.get("_clock")
         return int(clock.body["ahead_seconds"]) if clock else 0
 
-    def advance(self, seconds: int) -> None:
-        """Put the clock forward."""
-        self.add("_clock", {"id": "_clock", "ahead_seconds": self._ahead + seconds})
+    def advance(self, seconds: int, *, alone: bool = False) -> None:
+        """Put the clock forward; `alone`: those who ask do not know, their clocks stay behind."""
+        behind = self.behind + (seconds if alone else 0)
+        self.add("_clock", {"id": "_clock", "ahead_seconds": self._ahead + seconds, "behind_seconds": behind})
+
+    @property
+    def behind(self) -> int:
+        """How many seconds the clocks of those who ask are behind ours."""
+        clock = self._rows.get("_clock")
+        return int(clock.body.get("behind_seconds", 0)) if clock else 0

@@ -12,6 +12,7 @@ class UnknownSwitch(Exception):
 class Failure:
     """One coming failure: the next request that matches is answered with `status` (0: the line goes dead).
 
+    `code`: it is a definite no of this code, such as `email_invalid`; the status is then one from 400.
     `after`: Stripe carries the request out, and only the answer is lost.
     `kept`: Stripe broke down while at work, so the failure is what the idempotency key gives from now on.
     """
@@ -21,6 +22,7 @@ class Failure:
     status: int = 500
     after: bool = False
     kept: bool = False
+    code: str = ""
 
     def matches(self, method: str, path: str) -> bool:
         """Say whether this request is the one that fails."""
@@ -90,7 +92,7 @@ class Switches:
                 return [each if isinstance(each, Failure) else Failure(**each) for each in value]
             except TypeError as error:
                 raise UnknownSwitch(
-                    "fail_next takes a list of {method, path_prefix, status, after, kept}."
+                    "fail_next takes a list of {method, path_prefix, status, after, kept, code}."
                 ) from error
         if kind is str:
             if not isinstance(value, str):

@@ -140,14 +140,14 @@ class Courier:
         webhook, url = self._webhook(row), self._endpoint(row).url
         copies, left = max(1, self.world.switches.duplicate), 0
         if self.world.switches.shuffle:
-            left, copies = (row.body["copies_left"] or copies) - 1, 1
+            left, copies = (_copies_left(row) or copies) - 1, 1
         answers = await asyncio.gather(*[_post(client, url, webhook) for _ in range(copies)])
         is_accepted = any(answer.startswith("2") for answer in answers)
         if self.world.state.find(row.id) is None:  # forgotten meanwhile, by a reset
             return False
         if is_accepted and left > 0:
             with self.world.state.transaction():
-                self.world.state.update(row, copies_left=left)
+                self.world.state.remember(row, copies_left=left)
             self._due[row.id] = time.monotonic() + self._delay()
             return False
         with self.world.state.transaction():
@@ -184,7 +184,11 @@ class Courier:
 
 
 def _copy_of(row: Row) -> tuple[str, int]:
-    return row.id, row.body["copies_left"]
+    return row.id, _copies_left(row)
+
+
+def _copies_left(row: Row) -> int:
+    return int(row.hidden.get("copies_left", 0))
 
 
 async def _post(client: httpx.AsyncClient, url: str, webhook: Webhook) -> str:

@@ -9,7 +9,7 @@ import pytest
 from django.db import transaction
 
 from accounts.models import User
-from payments import books, charges, summary
+from payments import books, charges, checkouts, summary
 from payments.models import Charge, Payee, Transfer
 from payments.money import Money
 from payments.stripe_gateway import InsideTransaction, StripeRefused, StripeUnavailable
@@ -73,7 +73,11 @@ def test_the_page_is_the_same_however_often_it_is_opened(
 def test_a_page_says_what_is_sold_and_whose_it_is(stand_in: "StandIn", checked_out: CheckedOut) -> None:
     charge = checked_out()
     session = stand_in.find(charge.checkout_id or "")
-    assert session["metadata"] == {"kind": "parcel", "reference": charge.reference}
+    assert session["metadata"] == {
+        "kind": "parcel",
+        "reference": charge.reference,
+        "attempt": "1",
+    }
     assert (session["amount_total"], session["currency"], session["customer_email"]) == (
         1200,
         "eur",
@@ -95,7 +99,7 @@ def test_a_page_never_lasts_less_than_stripe_allows(
         at=at,
     )
     charge.refresh_from_db()
-    assert charge.checkout_expires_at == at + charges.SHORTEST_CHECKOUT
+    assert charge.checkout_expires_at == at + checkouts.SHORTEST
 
 
 def test_an_answer_lost_on_the_way_is_asked_for_again_word_for_word(
@@ -195,9 +199,9 @@ def test_a_charge_stripe_never_heard_of_needs_no_cancelling(payee: Payee, ben: U
 def test_two_clicks_at_once_get_one_page(
     stand_in: "StandIn", payee: Payee, ben: User, at: datetime, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    # Seen failing without the condition of the UPDATE in begin(): Stripe refuses the key for another request.
+    # Seen failing without the condition of the UPDATE in _next_page(): Stripe refuses the key.
     charge = parcels.asked(payee, ben, 1200, at=at)
-    meet(monkeypatch, charges, "_open_page")
+    meet(monkeypatch, checkouts, "_open")
 
     def click(number: int) -> str:
         time.sleep(number * 0.2)
