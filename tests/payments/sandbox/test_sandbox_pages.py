@@ -243,7 +243,7 @@ def test_the_form_turns_switches(browser: httpx.Client, stand_in: StandIn) -> No
 def test_json_turns_switches(browser: httpx.Client) -> None:
     settings = {"fail_next": [{"method": "POST", "path_prefix": "/v1/refunds", "status": 500, "after": True}]}
     told = browser.post("/_stand_in/switches", json=settings).json()
-    assert told["fail_next"] == [settings["fail_next"][0] | {"kept": False}]
+    assert told["fail_next"] == [settings["fail_next"][0] | {"kept": False, "code": ""}]
     assert browser.get("/_stand_in/switches").json() == told
     assert browser.post("/_stand_in/switches", json={"colour": 1}).json() == {
         "error": "There is no switch called colour."
