@@ -258,7 +258,8 @@ def close_expired(world: World, session: Row, *, at: int) -> None:
 
 def ends_at(session: Row) -> int:
     """Return when an open session ends by our clock, which may be ahead of that of those who asked for it."""
-    return int(session.hidden.get("ends_at", session.body["expires_at"]))
+    known = {"ends_at": session.body["expires_at"]} | session.hidden
+    return int(known["ends_at"])
 
 
 def expire_overdue(world: World, at: int) -> None:
