@@ -110,7 +110,7 @@ class AuditEntry(models.Model):
 class LetterQuerySet(models.QuerySet["Letter"]):
     def due(self, at: datetime) -> Self:
         return self.filter(status=Letter.Status.WAITING, next_attempt_at__lte=at).order_by(
-            "next_attempt_at", "id"
+            "urgency", "next_attempt_at", "id"
         )
 
 
@@ -135,6 +135,10 @@ class Letter(models.Model):
     written_at = models.DateTimeField()
     sent_at = models.DateTimeField(null=True, blank=True)
     last_error = models.CharField(max_length=300, blank=True)
+    urgency = models.PositiveSmallIntegerField(
+        default=0,
+        help_text=_("The lower ones leave first: thousands of one act wait behind the others."),
+    )
 
     objects: ClassVar[LetterQuerySet] = LetterQuerySet.as_manager()  # type: ignore[assignment]
 
@@ -146,7 +150,7 @@ class Letter(models.Model):
         ]
         indexes = [
             models.Index(
-                fields=["next_attempt_at"],
+                fields=["urgency", "next_attempt_at"],
                 name="letters_to_send",
                 condition=Q(status__in=["waiting", "sending"]),
             )

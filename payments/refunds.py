@@ -67,7 +67,7 @@ def ask(*, charge: Charge, amount: Money | None = None, reason: str, by: User | 
     Raise NothingLeftToRefund, ChargeDisputed.
     """
     charge = Charge.objects.select_for_update(of=("self",), no_key=True).get(pk=charge.pk)
-    if charge.disputes.exclude(stripe_status__in=Dispute.HARMLESS).exists():
+    if Dispute.objects.blocking().filter(charge=charge).exists():
         raise ChargeDisputed
     left = charge.remainder()
     amount = left.amount if amount is None else amount
@@ -89,7 +89,7 @@ def ask_many(*, charges: Iterable[Charge], reason: str, by: User | None, at: dat
     """
     wanted = Charge.objects.filter(pk__in=[charge.pk for charge in charges]).select_related("payee")
     rows = list(wanted.select_for_update(of=("self",), no_key=True).order_by("pk"))
-    serious = Dispute.objects.exclude(stripe_status__in=Dispute.HARMLESS)
+    serious = Dispute.objects.blocking()
     disputed = set(serious.filter(charge__in=rows).values_list("charge_id", flat=True))
     left = remainders(rows)
     asked = Asked(
@@ -140,8 +140,10 @@ def _record(promised: Sequence[Refund], *, at: datetime) -> None:
         ],
         at=at,
     )
-    for refund in promised:
-        nudge("payments.tasks.send_refund", str(refund.pk))
+    if len(promised) == 1:
+        nudge("payments.tasks.send_refund", str(promised[0].pk))
+    elif promised:  # thousands of nudges would stand before everybody else's
+        nudge("payments.tasks.send_due")
 
 
 def _post(refunds: Sequence[Refund], *, at: datetime, is_undone: bool = False) -> None:

@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from typing import Any, ClassVar, Protocol, TypeVar, cast
 
 from django.db import models
+from django.db.models import QuerySet
 
 
 class WrongState(Exception):
@@ -38,3 +39,10 @@ def move(row: Row, to: Any, **fields: Any) -> Row:
     for name, value in fields.items():
         setattr(row, name, value)
     return row
+
+
+def move_all(rows: QuerySet[Row], to: Any, **fields: Any) -> int:
+    """Move those of `rows` to status `to` from which it may be reached; return how many. One UPDATE."""
+    stateful = cast("Stateful", rows.model)
+    starts = [start for start, ends in stateful.MOVES.items() if to in ends]
+    return rows.filter(status__in=starts).update(status=to, **fields)

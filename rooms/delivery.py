@@ -8,11 +8,13 @@ come. The stage belongs to the hosts: whoever is unmuted there was asked by one,
 
 from collections.abc import Collection
 from datetime import datetime, timedelta
+from functools import partial
 from typing import Any
 
 from django.conf import settings
 from django.db import connection
 
+from core import retries
 from rooms.models import DeliveryFact, Room
 from ticketing import programme
 from ticketing.models import Event
@@ -24,6 +26,9 @@ HEARD_LATELY_SECONDS = (
 )
 TIME_TO_COME_SECONDS = 5 * 60
 MOST_AT_ONCE = 100
+RELEASE_PATIENCE = retries.Patience(
+    pauses=(timedelta(minutes=2), timedelta(minutes=30), timedelta(hours=3)), most=30
+)
 
 # Seconds never exceed the time that passed, so a message told twice, or by two stagehands, counts once.
 _ADD = """
@@ -123,14 +128,25 @@ def stage_seconds(event: Event) -> int:
 
 
 def release_due(*, at: datetime) -> int:
-    """Release the money of events that took place, once the holding days are over. Return of how many."""
+    """Release a piece of the money of each event that took place, once the holding days are over.
+
+    Return of how many events; zero: nothing is left to release just now. One worker an event.
+    """
     due = Event.objects.filter(
         status=Event.Status.ENDED,
         delivery=Event.Delivery.DELIVERED,
         money_released_at=None,
         refunding_since=None,
         ended_at__lte=at - timedelta(days=settings.HOLDING_DAYS),
-    ).order_by("ended_at")[:MOST_AT_ONCE]
-    for event in due:
-        programme.release_money(event=event, at=at)
-    return len(due)
+    )
+    return retries.work(
+        due, partial(_release_piece, at=at), at=at, at_once=MOST_AT_ONCE, patience=RELEASE_PATIENCE
+    )
+
+
+def _release_piece(event: Event, *, at: datetime) -> None:
+    try:
+        is_more_left = programme.release_piece(event=event, at=at)
+    except programme.MoneyGoesBack:
+        is_more_left = False  # since a moment ago: from here on it is another work
+    retries.rest(event, until=at if is_more_left else None)

@@ -3,6 +3,7 @@
 from celery import shared_task
 from django.utils.timezone import now
 
+from core import pieces
 from rooms import delivery, rounds
 
 
@@ -14,4 +15,4 @@ def make_rounds() -> None:
 @shared_task
 def release_money() -> None:
     """Release the money of events that took place and whose holding days are over."""
-    delivery.release_due(at=now())
+    pieces.until_done(lambda at: delivery.release_due(at=at))

@@ -3,8 +3,10 @@
 All in the caller's transaction: the letter is owed exactly if the thing happened.
 """
 
+from collections.abc import Collection, Mapping, Sequence
 from datetime import datetime
 from typing import Any
+from uuid import UUID
 
 from django.urls import reverse
 
@@ -46,16 +48,51 @@ def refunded(*, order: Order, refund: Refund | None, reason: str, at: datetime) 
     _write(key, order.buyer, "refunded", order.event, at, order=order, amount=_amount(refund), reason=reason)
 
 
-def called_off(*, order: Order, refund: Refund | None, reason: str, at: datetime) -> None:
-    """Tell the buyer that the event is off, and what comes back."""
-    key = f"event-called-off-{order.pk}"
-    _write(
-        key, order.buyer, "called_off", order.event, at, order=order, amount=_amount(refund), reason=reason
-    )
+def called_off_all(
+    *,
+    orders: Sequence[Order],
+    refunds: Mapping[UUID, Refund],
+    by_bank: Collection[UUID],
+    reason: str,
+    at: datetime,
+) -> None:
+    """Tell each buyer that the event is off, and what comes back, or that their bank gave it back already."""
+    drafts = [
+        _draft(
+            f"event-called-off-{order.pk}",
+            order.buyer,
+            "called_off",
+            order.event,
+            order=order,
+            amount=_amount(refunds.get(order.charge_id) if order.charge_id else None),
+            by_bank=order.pk in by_bank,
+            reason=reason,
+        )
+        for order in orders
+        if order.buyer.closed_at is None
+    ]
+    mail.write_all(drafts=drafts, at=at)
+
+
+def left_out(*, order: Order, reason: str, at: datetime) -> None:
+    """Tell the buyer that the event is off, and that their bank decides about the money."""
+    _write(f"left-out-{order.pk}", order.buyer, "left_out", order.event, at, order=order, reason=reason)
 
 
 def _amount(refund: Refund | None) -> Money | None:
     return refund.amount if refund else None
+
+
+def guests_lost_tickets(*, tickets: Sequence[Ticket], at: datetime) -> None:
+    """Tell all who were given one of these tickets that it is no longer valid."""
+    mail.write_all(
+        drafts=[
+            _draft(f"ticket-lost-{ticket.pk}", ticket.holder, "guest_lost_ticket", ticket.event)
+            for ticket in tickets
+            if ticket.holder is not None and ticket.holder.closed_at is None
+        ],
+        at=at,
+    )
 
 
 def guest_lost_ticket(*, ticket: Ticket, at: datetime) -> None:
@@ -71,6 +108,11 @@ def ticket_taken(*, ticket: Ticket, at: datetime) -> None:
 
 
 def _write(key: str, to: User, template: str, event: Event, at: datetime, **more: Any) -> None:
+    draft = _draft(key, to, template, event, **more)
+    mail.write(key=draft.key, to=draft.to, template=draft.template, context=draft.context, at=at)
+
+
+def _draft(key: str, to: User, template: str, event: Event, **more: Any) -> mail.Draft:
     order: Order | None = more.get("order")
     context = {
         "event": event,
@@ -80,4 +122,4 @@ def _write(key: str, to: User, template: str, event: Event, at: datetime, **more
         "to": to,
         **more,
     }
-    mail.write(key=key, to=to.email, template=f"ticketing/mail/{template}", context=context, at=at)
+    return mail.Draft(key=key, to=to.email, template=f"ticketing/mail/{template}", context=context)

@@ -22,7 +22,7 @@ from clubs.models import Club
 from clubs.officers import Power
 from payments import refunds
 from payments.states import WrongState
-from ticketing import aftersales, offers, programme, takings
+from ticketing import aftersales, money_back, offers, programme, takings
 from ticketing.forms import BaseOfferFormSet, EventForm, ReasonForm, blank_offers, offers_of
 from ticketing.models import Event, Order
 
@@ -202,8 +202,19 @@ def sales(request: HttpRequest, slug: str) -> HttpResponse:
         "query": query,
         "powers": powers,
         "reason_form": ReasonForm(),
+        "is_anything_left": money_back.is_anything_left(event),
+        **_left_out(event),
     }
     return render(request, "ticketing/manage/sales.html", context)
+
+
+def _left_out(event: Event) -> dict[str, object]:
+    """Return who could not be given their money back, and how many there are besides those that are shown."""
+    if event.refunding_since is None:
+        return {"left_out": [], "left_out_more": 0}
+    rows = money_back.left_out(event)
+    shown = list(rows.select_related("buyer")[:ORDERS_PER_PAGE])
+    return {"left_out": shown, "left_out_more": rows.count() - len(shown) if shown else 0}
 
 
 def _orders(event: Event, query: str) -> QuerySet[Order]:

@@ -1,8 +1,9 @@
 """The programme of a club: events drafted, published, live, ended; and when their money is the creator's."""
 
 import secrets
+from contextlib import suppress
 from datetime import datetime, timedelta
-from uuid import UUID
+from functools import partial
 
 from django.db import transaction
 from django.db.models import F, Max, Value
@@ -11,6 +12,7 @@ from django.utils.text import slugify
 from accounts import audit
 from accounts.models import User
 from clubs.models import Club
+from core import retries
 from payments import releases
 from payments.models import Charge
 from payments.states import WrongState, move
@@ -20,6 +22,7 @@ from ticketing.models import Event, Order, TicketType
 SLUG_LETTERS = "abcdefghjkmnpqrstuvwxyz23456789"
 MISSED_AFTER = timedelta(hours=12)  # nobody opened the doors until so long after the planned end
 AT_ONCE = 200
+CHARGES_A_PIECE = 2000
 
 
 class AlreadyPast(Exception):
@@ -141,17 +144,15 @@ def end_missed(*, at: datetime) -> int:
     length = F("minutes") * Value(timedelta(minutes=1))
     missed = Event.objects.filter(
         status=Event.Status.PUBLISHED, starts_at__lt=Value(at - MISSED_AFTER) - length
-    ).order_by("starts_at")[:AT_ONCE]
-    ended = 0
-    for event in missed:
-        try:
-            with transaction.atomic():
-                end(event=event, at=at)
-                set_delivery(event=event, delivery=Event.Delivery.NOT_DELIVERED, at=at)
-        except WrongState:
-            continue  # the host came after all
-        ended += 1
-    return ended
+    )
+    return retries.work(missed, partial(_end_missed, at=at), at=at, at_once=AT_ONCE)
+
+
+def _end_missed(event: Event, *, at: datetime) -> None:
+    with suppress(WrongState), transaction.atomic():  # the host may have come after all
+        end(event=event, at=at)
+        set_delivery(event=event, delivery=Event.Delivery.NOT_DELIVERED, at=at)
+    retries.rest(event, until=None)
 
 
 def set_delivery(*, event: Event, delivery: Event.Delivery, at: datetime) -> bool:
@@ -165,21 +166,31 @@ def set_delivery(*, event: Event, delivery: Event.Delivery, at: datetime) -> boo
 
 
 def release_money(*, event: Event, at: datetime) -> None:
-    """Make what was paid for this event available to the creator. Again and again does no harm.
+    """Make all that was paid for this event available to the creator. Again and again does no harm.
 
-    Each charge is released in a transaction of its own, so one evening of thousands holds no lock for long.
     Raise MoneyGoesBack.
     """
-    if Event.objects.filter(pk=event.pk, refunding_since__isnull=False).exists():
+    while release_piece(event=event, at=at):
+        pass
+
+
+@transaction.atomic
+def release_piece(*, event: Event, at: datetime) -> bool:
+    """Release a piece of what was paid for this event; return whether more may be left. One transaction.
+
+    Raise MoneyGoesBack. The event's lock keeps two workers from the same piece, and its money from going back
+    meanwhile.
+    """
+    locked = Event.objects.select_for_update(of=("self",), no_key=True).get(pk=event.pk)
+    if locked.refunding_since is not None:
         raise MoneyGoesBack
-    last = UUID(int=0)
-    while batch := _unreleased(event, after=last):
-        for charge in batch:
-            releases.release(charge=charge, at=at)
-        last = batch[-1].pk
+    paid = Charge.objects.filter(
+        order__event=event, order__status=Order.Status.PAID, status=Charge.Status.PAID, released_at=None
+    )
+    piece = list(paid.order_by("pk").values_list("pk", flat=True)[:CHARGES_A_PIECE])
+    if piece:
+        releases.release_many(charges=Charge.objects.filter(pk__in=piece), at=at)
+    if len(piece) == CHARGES_A_PIECE:
+        return True
     Event.objects.filter(pk=event.pk, money_released_at=None).update(money_released_at=at)
-
-
-def _unreleased(event: Event, *, after: UUID) -> list[Charge]:
-    paid = Charge.objects.filter(order__event=event, order__status=Order.Status.PAID, released_at=None)
-    return list(paid.filter(pk__gt=after).order_by("pk")[:AT_ONCE])
+    return False

@@ -8,19 +8,23 @@ import secrets
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from datetime import datetime, timedelta
+from functools import partial
 from uuid import UUID, uuid4
 
 import structlog
 from django.conf import settings
 from django.db import IntegrityError, transaction
+from django.db.models import QuerySet
+from django.utils.translation import gettext as _
 
 from accounts import links
 from accounts.models import User
 from clubs import memberships
-from payments import charges, refunds
+from core import retries
+from payments import cases, charges, refunds
+from payments.models import Case
 from payments.money import LARGEST_CHARGE
 from payments.states import move
-from payments.stripe_gateway import StripeRefused, StripeUnavailable
 from payments.stripe_records import CheckoutState, Paid
 from ticketing import letters, seats
 from ticketing.limits import MOST_IN_A_BASKET
@@ -279,7 +283,7 @@ def _seat(order: Order, at: datetime) -> None:
 def _return_the_money(order: Order, at: datetime) -> None:
     assert order.charge is not None, "a free order is never paid too late"  # noqa: S101 -- only a bug breaks it
     if order.is_held:
-        _unseat(order)
+        _unseat(order, at)
     move(order, Order.Status.TOO_LATE)
     refunds.ask(charge=order.charge, reason="paid too late", by=None, at=at)
     letters.paid_too_late(order=order, at=at)
@@ -297,12 +301,12 @@ def release(*, order: Order, at: datetime) -> bool:
         return False
     if order.charge is not None:
         charges.drop(charge=order.charge, at=at)
-    _unseat(order)
+    _unseat(order, at)
     return True
 
 
-def _unseat(order: Order) -> None:
-    move(order, Order.Status.EXPIRED)
+def _unseat(order: Order, at: datetime) -> None:
+    move(order, Order.Status.EXPIRED, let_go_at=at)
     seats.let_go(seats_of(order))
     for ticket in order.tickets.order_by("id"):
         move(ticket, Ticket.Status.DEAD)
@@ -335,12 +339,32 @@ def heed(*, order: Order, checkout: CheckoutState, at: datetime) -> None:
 
 
 def release_stale(*, at: datetime) -> int:
-    """Let go of holds whose deadline has passed; return how many were looked at. Asks Stripe, each first."""
-    stale = Order.objects.filter(status=Order.Status.HELD, held_until__lte=at)
-    orders = list(stale.select_related("charge").order_by("held_until")[:SWEEP_AT_ONCE])
-    for order in orders:
-        try:
-            let_go(order=order, at=at)
-        except (StripeUnavailable, StripeRefused) as trouble:  # the others are let go all the same
-            log.warning("hold_stays", order=str(order.pk), trouble=type(trouble).__name__)
-    return len(orders)
+    """Let go of holds whose deadline has passed; return how many were. Asks Stripe, each first."""
+    return let_go_of(Order.objects.filter(held_until__lte=at), at=at)
+
+
+def let_go_of(orders: QuerySet[Order], *, at: datetime, at_once: int = SWEEP_AT_ONCE) -> int:
+    """Let go of those of the orders that are held; return how many were. Asks Stripe, each first.
+
+    One about which Stripe does not answer is tried again later, and keeps none of the others waiting.
+    """
+    held = orders.filter(status=Order.Status.HELD).select_related("charge")
+    return retries.work(
+        held, partial(_let_go_of_one, at=at), at=at, at_once=at_once, give_up=partial(_give_up, at=at)
+    )
+
+
+def _let_go_of_one(order: Order, *, at: datetime) -> None:
+    let_go(order=order, at=at)
+    retries.rest(order, until=None)
+
+
+def _give_up(order: Order, error: Exception, *, at: datetime) -> None:
+    cases.report(
+        kind=Case.Kind.OTHER,
+        cause=f"order-{order.pk}-held",
+        what=_("Stripe does not say whether order %(code)s was paid, so its seats stay held: %(error)s")
+        % {"code": order.code, "error": f"{type(error).__name__}: {error}"[:300]},
+        subject=order,
+        at=at,
+    )

@@ -2,7 +2,8 @@ import structlog
 from celery import shared_task
 from django.utils.timezone import now
 
-from ticketing import aftersales, programme, sales, seats
+from core import pieces
+from ticketing import money_back, programme, sales, seats
 
 log = structlog.get_logger(__name__)
 
@@ -14,7 +15,8 @@ def release_stale_holds() -> None:
 
 @shared_task
 def give_money_back() -> None:
-    aftersales.give_money_back(at=now())
+    """Give back until nothing is left to give just now, or for two minutes: the next one goes on."""
+    pieces.until_done(lambda at: money_back.give(at=at))
 
 
 @shared_task

@@ -3,7 +3,7 @@
 import uuid
 from collections.abc import Iterable
 from dataclasses import dataclass
-from typing import ClassVar
+from typing import ClassVar, Self
 
 from django.conf import settings
 from django.db import models
@@ -225,11 +225,21 @@ class Refund(Retried):
         return f"refund-{self.pk}"
 
 
+class DisputeQuerySet(models.QuerySet["Dispute"]):
+    def blocking(self) -> Self:
+        """Return those for which the money must not be given back: the bank decides, or has given it back.
+
+        This is the one rule. A status that Stripe has yet to invent blocks.
+        """
+        return self.exclude(stripe_status__in=Dispute.HARMLESS)
+
+
 class Dispute(models.Model):
     """A buyer asked their bank to take the money back. Stripe's statuses, as Stripe names them."""
 
     # While it is only a question, or once it has ended well, the money may be given back as usual.
     HARMLESS = ("warning_needs_response", "warning_under_review", "warning_closed", "won", "prevented")
+    LOST = "lost"
 
     id = models.UUIDField(primary_key=True, default=uuid.uuid4, editable=False)
     charge = models.ForeignKey(Charge, on_delete=models.PROTECT, related_name="disputes")
@@ -248,6 +258,8 @@ class Dispute(models.Model):
     reinstated_at = models.DateTimeField(null=True, blank=True)
     created_at = models.DateTimeField()
     asked_stripe_at = models.DateTimeField(null=True, blank=True)
+
+    objects: ClassVar[DisputeQuerySet] = DisputeQuerySet.as_manager()  # type: ignore[assignment]
 
     class Meta:
         constraints = [

@@ -9,6 +9,7 @@ from clubs.models import Officer
 from rooms import admission, doors, presence
 from rooms.models import Ban, DeliveryFact, Grant, Room, Seat
 from rooms.stage import NotAllowed
+from tests import factories
 from tests.rooms import people
 from ticketing import programme
 from ticketing.models import Event
@@ -60,7 +61,7 @@ def test_a_room_that_was_never_opened_is_not_closed_by_hand(ada: User, tonight: 
 
 def test_a_room_closes_with_its_cancelled_event(ada: User, tonight: Event, at: datetime) -> None:
     people.sit(ada, tonight, at)
-    Event.objects.filter(pk=tonight.pk).update(status=Event.Status.CANCELLED)
+    factories.put_down_as(tonight, Event.Status.CANCELLED, at=at)
     assert doors.close_forgotten(at=at) == 1
     assert Room.objects.get().status == Room.Status.CLOSED
 

@@ -13,7 +13,7 @@ from payments.models import Charge, Dispute, Refund
 from payments.sandbox.serve import StandIn
 from payments.states import WrongState
 from tests.ticketing import box_office
-from ticketing import aftersales, entitlement, passing, programme, seats
+from ticketing import aftersales, entitlement, money_back, passing, programme, seats
 from ticketing.models import Event, Order, Ticket, TicketType
 
 pytestmark = pytest.mark.django_db
@@ -154,7 +154,7 @@ def test_calling_off_gives_everybody_their_money_back_and_tells_them(
     paid, free = box_office.buy(ben, seat, 2, at=at), box_office.buy(max, standing, at=at)
     paying = box_office.hold(box_office.fan(), seat, at=at)
     aftersales.cancel_event(event=event, by=ada, reason="Storm", at=at)
-    assert aftersales.give_money_back(at=at) == 3
+    assert money_back.give(at=at) == 3
     statuses = [box_office.again(order).status for order in (paid, free, paying)]
     assert statuses == [Order.Status.REFUNDED, Order.Status.REFUNDED, Order.Status.EXPIRED]
     assert (Refund.objects.get().amount_minor, box_office.counts(seat)) == (2400, (0, 0))
@@ -169,7 +169,7 @@ def test_done_again_it_does_nothing(
 ) -> None:
     box_office.buy(ben, seat, at=at)
     aftersales.cancel_event(event=event, by=ada, reason="Storm", at=at)
-    assert [aftersales.give_money_back(at=at) for _ in range(2)] == [1, 0]
+    assert [money_back.give(at=at) for _ in range(2)] == [1, 0]
     assert Refund.objects.count() == 1
 
 
@@ -179,7 +179,7 @@ def test_who_is_paying_while_it_is_called_off_gets_the_money_back(
     order = box_office.hold(ben, seat, at=at)
     stand_in.pay(box_office.checkout(order, at=at))
     aftersales.cancel_event(event=event, by=ada, reason="Storm", at=at)
-    aftersales.give_money_back(at=at)
+    money_back.give(at=at)
     assert (box_office.again(order).status, Refund.objects.count()) == (Order.Status.TOO_LATE, 1)
 
 
@@ -189,7 +189,7 @@ def test_a_disputed_order_stays_and_does_not_hold_the_others_up(
     disputed, other = box_office.buy(ben, seat, at=at), box_office.buy(max, seat, at=at)
     dispute(box_office.charge(disputed), at)
     aftersales.cancel_event(event=event, by=ada, reason="Storm", at=at)
-    aftersales.give_money_back(at=at)
+    money_back.give(at=at)
     statuses = [box_office.again(order).status for order in (disputed, other)]
     assert statuses == [Order.Status.PAID, Order.Status.REFUNDED]
 
@@ -208,6 +208,6 @@ def test_after_an_evening_that_was_not_delivered_everybody_is_refunded_once(
     aftersales.refund_everyone(event=event, by=ada, reason="Nobody came", at=at)
     with pytest.raises(aftersales.NothingToRefund):
         aftersales.refund_everyone(event=event, by=ada, reason="Nobody came", at=at)
-    aftersales.give_money_back(at=at)
+    money_back.give(at=at)
     assert box_office.again(order).status == Order.Status.REFUNDED
     assert Letter.objects.filter(subject="Your money back: An evening of ghost stories").count() == 1

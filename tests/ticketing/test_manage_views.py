@@ -12,7 +12,7 @@ from payments.models import Refund
 from tests import factories
 from tests.ticketing import box_office
 from tests.ticketing.box_office import SIGNED_IN
-from ticketing import aftersales, programme
+from ticketing import aftersales, money_back, programme
 from ticketing.models import Event, Order, Ticket, TicketType
 
 pytestmark = pytest.mark.django_db
@@ -270,6 +270,6 @@ def test_after_an_evening_that_was_not_delivered_refunds_are_proposed(
     page = f"/manage/events/{event.slug}/sales/"
     assert "This evening did not take place" in adas.get(page).content.decode()
     adas.post(f"/manage/events/{event.slug}/refund/", {"reason": "The evening did not take place."})
-    aftersales.give_money_back(at=at)
+    money_back.give(at=at)
     assert box_office.again(order).status == Order.Status.REFUNDED
     assert "Everybody has been refunded" in adas.get(page).content.decode()

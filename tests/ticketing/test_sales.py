@@ -104,7 +104,7 @@ def test_seats_of_members_are_for_members(ben: User, event: Event, club: Club, a
 def test_only_what_is_published_is_sold(
     ben: User, event: Event, seat: TicketType, at: datetime, status: str
 ) -> None:
-    Event.objects.filter(pk=event.pk).update(status=status, ended_at=at)
+    factories.put_down_as(event, status, at=at)
     with pytest.raises(seats.NotOnSale):
         box_office.hold(ben, seat, at=at)
 
@@ -255,7 +255,7 @@ def test_paid_for_an_evening_that_is_over_it_is_refunded_at_once(
     ben: User, event: Event, seat: TicketType, at: datetime, status: str
 ) -> None:
     order = box_office.hold(ben, seat, at=at)
-    Event.objects.filter(pk=event.pk).update(status=status, ended_at=at)
+    factories.put_down_as(event, status, at=at)
     assert box_office.pay(order, at=at).status == Order.Status.TOO_LATE
     assert (Refund.objects.count(), box_office.counts(seat)) == (1, (0, 0))
 

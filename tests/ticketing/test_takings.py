@@ -41,7 +41,7 @@ def test_taken_is_given_back_and_fees_and_yours(ada: User, november: TicketType)
 
 def test_a_payment_that_came_too_late_was_never_taken(november: TicketType) -> None:
     order = box_office.hold(box_office.fan(), november, at=NOON)
-    Event.objects.filter(pk=november.event.pk).update(status=Event.Status.CANCELLED)
+    factories.put_down_as(november.event, Event.Status.CANCELLED, at=NOON)
     box_office.pay(order, at=NOON)
     assert takings.of(november.event).taken == Money(0, "EUR")
 

@@ -83,7 +83,7 @@ def test_what_is_sold_out_says_so(client: Client, ben: User, event: Event, at: d
 def test_what_is_over_sells_nothing(
     client: Client, event: Event, at: datetime, status: str, words: str
 ) -> None:
-    Event.objects.filter(pk=event.pk).update(status=status, ended_at=at)
+    factories.put_down_as(event, status, at=at)
     page = client.get(event.get_absolute_url()).content.decode()
     assert (words in page, "Get tickets" in page) == (True, False)
 

@@ -14,6 +14,7 @@ from django.utils.translation import gettext_lazy as _
 
 from accounts.models import User
 from clubs.models import Club
+from core.retries import Retried
 from payments.fields import within
 from payments.money import LARGEST_CHARGE, SMALLEST_CHARGE, Money
 from ticketing.limits import LONGEST, MOST_PER_PERSON, MOST_SEATS
@@ -55,7 +56,7 @@ class EventQuerySet(models.QuerySet["Event"]):
         return counted.annotate(seats=Case(When(unlimited=0, then=Sum("ticket_types__capacity"))))
 
 
-class Event(models.Model):
+class Event(Retried):
     """One evening in one room. It starts at a moment, told in the event's own time zone."""
 
     class Status(models.TextChoices):
@@ -111,6 +112,10 @@ class Event(models.Model):
             ),
             models.CheckConstraint(
                 name="an_ended_event_says_when", condition=~Q(status="ended") | Q(ended_at__isnull=False)
+            ),
+            models.CheckConstraint(
+                name="a_cancelled_event_gives_money_back",
+                condition=~Q(status="cancelled") | Q(refunding_since__isnull=False),
             ),
             models.CheckConstraint(
                 name="giving_money_back_has_a_reason",

@@ -8,6 +8,7 @@ from django.db.models import Q
 from django.urls import reverse
 from django.utils.translation import gettext_lazy as _
 
+from core.retries import Retried
 from payments.fields import within
 from payments.models import Charge
 from payments.money import LARGEST_CHARGE, SMALLEST_CHARGE, Money
@@ -17,7 +18,7 @@ from ticketing.models.event import Event, TicketType
 _passes = signing.Signer(salt="ticketing.pass", sep=".")
 
 
-class Order(models.Model):
+class Order(Retried):
     """What one buyer wants of one event: held until a deadline, then bought or let go."""
 
     class Status(models.TextChoices):
@@ -54,6 +55,13 @@ class Order(models.Model):
     placed_at = models.DateTimeField()
     paid_at = models.DateTimeField(null=True, blank=True)
     refunded_at = models.DateTimeField(null=True, blank=True)
+    let_go_at = models.DateTimeField(null=True, blank=True)
+    left_out_at = models.DateTimeField(
+        null=True, blank=True, help_text=_("When the buyer was told why their money does not come back yet.")
+    )
+    network = models.CharField(
+        max_length=32, blank=True, help_text=_("A mark of where it was held from. Forgotten after a day.")
+    )
 
     class Meta:
         constraints = [
