@@ -140,7 +140,7 @@ class EventFactory(DjangoModelFactory[Event]):
 
 
 def put_down_as(event: Event, status: str, *, at: datetime) -> None:
-    """Write that an event is over or called off, with all that such a row must say, and nothing that follows."""
+    """Write that an event is over or called off, with all that such a row must say and nothing more."""
     called_off = {"refunding_since": at, "refunding_because": "Storm", "refunding_by": event.created_by}
     more = called_off if status == Event.Status.CANCELLED else {}
     Event.objects.filter(pk=event.pk).update(status=status, ended_at=at, **more)

@@ -202,7 +202,7 @@ def sales(request: HttpRequest, slug: str) -> HttpResponse:
         "query": query,
         "powers": powers,
         "reason_form": ReasonForm(),
-        "is_anything_left": money_back.is_anything_left(event),
+        "is_anything_left": event.did_not_take_place and money_back.is_anything_left(event),
         **_left_out(event),
     }
     return render(request, "ticketing/manage/sales.html", context)

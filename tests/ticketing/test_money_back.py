@@ -1,6 +1,5 @@
 """An evening called off: everybody has their money back; whoever cannot is told, listed and a case."""
 
-from collections.abc import Callable
 from datetime import datetime, timedelta
 
 import pytest
@@ -16,7 +15,7 @@ from payments.models import Case, Dispute, Refund
 from payments.sandbox.serve import StandIn
 from tests import factories
 from tests.ticketing import box_office
-from ticketing import aftersales, money_back, passing, programme, tasks
+from ticketing import aftersales, letters, money_back, passing, programme, tasks
 from ticketing.models import Event, Order, Ticket, TicketType
 
 pytestmark = pytest.mark.django_db
@@ -204,13 +203,13 @@ def test_a_worker_that_dies_leaves_no_half_of_a_piece(
 ) -> None:
     sell(seat, 3, at)
     aftersales.cancel_event(event=event, by=ada, reason="Storm", at=at)
-    writes = money_back.letters.called_off_all
-    monkeypatch.setattr(money_back.letters, "called_off_all", lambda **_: 1 / 0)
+    writes = letters.called_off_all
+    monkeypatch.setattr(letters, "called_off_all", lambda **_: 1 / 0)
     assert money_back.give(at=at) == 0
     event.refresh_from_db()
     assert "ZeroDivisionError" in event.last_error
     assert (Refund.objects.count(), Ticket.objects.live().count()) == (0, 3)
-    monkeypatch.setattr(money_back.letters, "called_off_all", writes)
+    monkeypatch.setattr(letters, "called_off_all", writes)
     assert money_back.give(at=at) == 0  # it waits
     assert money_back.give(at=at + HOUR) == 3
     assert (done(event), event.last_error) == (True, "")
@@ -264,7 +263,7 @@ def test_a_piece_asks_the_same_for_any_number_of_orders(
     seat: TicketType,
     at: datetime,
     sold: int,
-    django_assert_max_num_queries: Callable[..., DjangoAssertNumQueries],
+    django_assert_max_num_queries: DjangoAssertNumQueries,
 ) -> None:
     # Seen failing while each order was undone by itself: 31 queries each.
     sell(seat, sold, at)
