@@ -6,7 +6,7 @@ from django.db import migrations, models
 class Migration(migrations.Migration):
 
     dependencies = [
-        ('accounts', '0004_a_standing_that_only_rises'),
+        ('accounts', '0005_who_may_undo_a_changed_address'),
     ]
 
     operations = [
