@@ -23,6 +23,7 @@ from django.utils.translation import gettext as _
 
 from accounts import addresses, factor, letters, signup, standing
 from accounts.models import User
+from core import email_addresses
 
 NAME = "Stagedoor"
 
@@ -39,6 +40,8 @@ class AccountAdapter(DefaultAccountAdapter):  # type: ignore[misc]  # allauth pu
             signup.check_handle(username)
         except signup.HandleReserved:
             raise ValidationError(_("This handle is reserved. Choose another one.")) from None
+        if not shallow and signup.is_handle_taken(username):
+            raise ValidationError(_("Somebody has a handle that looks the same. Choose another one."))
         return username
 
     def is_reauthentication_required(self, *, app: str, **_kwargs: Any) -> bool:
@@ -54,6 +57,13 @@ class AccountAdapter(DefaultAccountAdapter):  # type: ignore[misc]  # allauth pu
         ):
             raise ReauthenticationRequired
         return bool(super().is_reauthentication_required(app=app))
+
+    def clean_email(self, email: str) -> str:
+        """Return the address as it is kept. Every form of allauth's that keeps one asks here."""
+        try:
+            return email_addresses.normal(email)
+        except email_addresses.NotAnAddress as refusal:
+            raise ValidationError(str(refusal)) from None
 
     def get_reauthentication_methods(self, user: AbstractBaseUser) -> list[dict[str, str]]:
         """Offer a passkey first: it is the quickest for whoever has one; a code to those who have nothing."""

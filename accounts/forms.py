@@ -19,6 +19,7 @@ from django.utils.translation import gettext_lazy as _
 
 from accounts import timezones
 from accounts.models import User
+from core.fields import AddressField, LineField
 
 LONG_ENOUGH = _("At least 10 characters, and none of the usual ones. A short sentence is good.")
 
@@ -37,9 +38,13 @@ class PlainWords(forms.Form):
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
-        for name, field in self.fields.items():
+        for name, field in list(self.fields.items()):
             field.widget.attrs.pop("placeholder", None)
             field.label = self.LABELS.get(name, field.label)
+            if isinstance(field, forms.EmailField):
+                self.fields[name] = AddressField(
+                    label=field.label, required=field.required, widget=field.widget
+                )
             if isinstance(field, SetPasswordField):
                 field.label, field.help_text = _("New password"), LONG_ENOUGH
 
@@ -81,11 +86,14 @@ class ZoneField(forms.CharField):
 
 
 class LoginForm(PlainWords, allauth.LoginForm):  # type: ignore[misc]  # allauth publishes no types
-    pass
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        # What password managers keep beside the password is the address: nobody signs in by handle.
+        self.fields["login"].widget.attrs["autocomplete"] = "username"
 
 
 class SignupForm(PlainWords, allauth.SignupForm):  # type: ignore[misc]  # the same
-    name = forms.CharField(
+    name = LineField(
         required=False,
         max_length=60,
         help_text=_("Shown to others in a room. Without one they see your handle."),
@@ -99,7 +107,10 @@ class SignupForm(PlainWords, allauth.SignupForm):  # type: ignore[misc]  # the s
         self.fields["username"].help_text = _(
             "2 to 30 letters, figures and underscores. It is yours alone, and stays as you write it now."
         )
-        self.fields["username"].widget.attrs.update(autocapitalize="none", spellcheck="false")
+        self.fields["username"].widget.attrs.update(
+            autocapitalize="none", autocomplete="nickname", spellcheck="false"
+        )
+        self.fields["email"].widget.attrs["autocomplete"] = "username"  # as in LoginForm
         self.fields["password1"].help_text = _(
             "At least 10 characters. Leave it empty to sign in with a code by e-mail each time."
         )
@@ -201,6 +212,7 @@ class AddPasskeyForm(PlainWords, webauthn.AddWebAuthnForm):  # type: ignore[misc
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
+        self.fields["name"] = LineField(label=self.fields["name"].label, required=False, max_length=100)
         self.fields["passwordless"].help_text = _(
             "Then you need neither password nor code. The device asks for your finger, your face or a PIN."
         )
@@ -220,12 +232,14 @@ class SettingsForm(forms.ModelForm[User]):
     class Meta:
         model = User
         fields = ["name", "timezone", "locale"]
+        field_classes = {"name": LineField}
         help_texts = {"name": _("Shown to others in a room. Without one they see your handle.")}
 
 
 class CloseAccountForm(forms.Form):
-    handle = forms.CharField(
+    handle = LineField(
         label=_("Your handle"),
+        max_length=31,
         help_text=_("Type it, so that nobody closes an account by mistake."),
         widget=forms.TextInput(
             attrs={"autocomplete": "off", "autocapitalize": "none", "spellcheck": "false"}

@@ -6,19 +6,25 @@ from typing import Any, ClassVar, Self
 
 from django.contrib.auth.base_user import AbstractBaseUser, BaseUserManager
 from django.contrib.auth.models import PermissionsMixin
+from django.core.exceptions import ValidationError
 from django.core.validators import RegexValidator
 from django.db import models
-from django.db.models import Q
+from django.db.models import Func, Q, Value
 from django.db.models.functions import Lower
 from django.utils.timezone import now
 from django.utils.translation import gettext_lazy as _
+
+from core import email_addresses
 
 HANDLE_PATTERN = r"^[A-Za-z0-9_]{2,30}$"
 
 
 class UserManager(BaseUserManager["User"]):
     def create_user(self, *, email: str, handle: str, password: str | None = None, **fields: Any) -> "User":
-        user = self.model(email=self.normalize_email(email).lower(), handle=handle, **fields)
+        try:
+            user = self.model(email=email_addresses.normal(email), handle=handle, **fields)
+        except email_addresses.NotAnAddress as refusal:
+            raise ValidationError({"email": str(refusal)}) from None
         user.set_password(password)
         user.full_clean(exclude=["password"])
         user.save(using=self._db)
@@ -60,7 +66,17 @@ class User(AbstractBaseUser, PermissionsMixin):
     class Meta:
         constraints = [
             models.UniqueConstraint(Lower("handle"), name="a_handle_is_taken_once_in_any_case"),
+            models.UniqueConstraint(
+                Func(Lower("handle"), Value("01i"), Value("oll"), function="translate"),
+                name="a_handle_looks_like_no_other",
+            ),
             models.UniqueConstraint(Lower("email"), name="an_address_is_taken_once_in_any_case"),
+            models.CheckConstraint(
+                name="an_address_is_one_that_letters_reach", condition=Q(email__regex=email_addresses.STORED)
+            ),
+            models.CheckConstraint(
+                name="a_handle_is_of_plain_letters", condition=Q(handle__regex=HANDLE_PATTERN)
+            ),
         ]
 
     def __str__(self) -> str:

@@ -3,11 +3,14 @@
 from datetime import datetime, timedelta
 
 from allauth.account.models import EmailAddress
-from django.db.models import Exists, OuterRef, ProtectedError
+from django.db.models import Exists, Func, OuterRef, ProtectedError, Value
+from django.db.models.functions import Lower
 
 from accounts.models import User
 
 CONFIRM_WITHIN = timedelta(days=3)
+
+_SAME_IN_A_HANDLE = str.maketrans("01i", "oll")
 
 # Words that would pass for the house, its staff or its pages. Compared without case and underscores.
 _WORDS = (
@@ -20,7 +23,19 @@ _WORDS = (
     "users webhook webmaster www you "
 )
 RESERVED = frozenset(_WORDS.split())
+_RESERVED_AS_SEEN = frozenset(word.translate(_SAME_IN_A_HANDLE) for word in RESERVED)
 CLOSED_PREFIX = "closed_"  # what the handle of a closed account begins with
+
+
+def seen_handle(handle: str) -> str:
+    """Return what is seen of a handle: "PauI_01" is seen as "paul_ol". The database compares the same."""
+    return handle.lower().translate(_SAME_IN_A_HANDLE)
+
+
+def is_handle_taken(handle: str) -> bool:
+    """Tell whether somebody has this handle, or one that looks the same."""
+    as_seen = Func(Lower("handle"), Value("01i"), Value("oll"), function="translate")
+    return User.objects.annotate(as_seen=as_seen).filter(as_seen=seen_handle(handle)).exists()
 
 
 class HandleReserved(ValueError):
@@ -29,8 +44,8 @@ class HandleReserved(ValueError):
 
 def check_handle(handle: str) -> None:
     """Raise HandleReserved if nobody may have this handle. Whether it is taken is another question."""
-    bare = handle.replace("_", "").lower()
-    if bare in RESERVED or not bare or handle.lower().startswith(CLOSED_PREFIX):
+    bare = seen_handle(handle.replace("_", ""))
+    if bare in _RESERVED_AS_SEEN or not bare or seen_handle(handle).startswith(seen_handle(CLOSED_PREFIX)):
         raise HandleReserved(handle)
 
 

@@ -5,6 +5,8 @@ from django.utils.translation import gettext_lazy as _
 
 from accounts.forms import ZoneField
 from clubs.models import Club, Officer, Plan
+from core import seen
+from core.fields import LineField, WordsField
 from payments.fields import AmountField
 from payments.money import LARGEST_MONTH, SALE_CURRENCIES
 
@@ -21,10 +23,19 @@ class ClubForm(forms.ModelForm[Club]):
     class Meta:
         model = Club
         fields = ["name", "tagline", "description", "timezone"]
+        field_classes = {"name": LineField, "tagline": LineField, "description": WordsField}
         widgets = {"description": forms.Textarea(attrs={"rows": 6})}
 
     def clean_name(self) -> str:
-        return " ".join(str(self.cleaned_data["name"]).split())
+        """Refuse letters that pass for others: docs/decisions has a page on what is seen."""
+        name = str(self.cleaned_data["name"])
+        mixed = seen.mixed_words(name)
+        if mixed:
+            words = _("%(word)s mixes letters of two alphabets that look alike. Write it in one of them.")
+            raise forms.ValidationError(words % {"word": mixed[0]})
+        if not seen.skeleton(name):
+            raise forms.ValidationError(LineField.default_error_messages["unseen"])
+        return name
 
     def _post_clean(self) -> None:
         # The trade changes the club; a form that was refused must not show its words as the club's.
@@ -52,6 +63,7 @@ class PlanForm(forms.ModelForm[Plan]):
     class Meta:
         model = Plan
         fields = ["name", "promise"]
+        field_classes = {"name": LineField, "promise": LineField}
         help_texts = {"promise": _("For example: all open evenings, and first come when seats are few.")}
 
     def __init__(self, *args: Any, club: Club, **kwargs: Any) -> None:

@@ -9,6 +9,7 @@ from django.utils.text import slugify
 from accounts import audit, timezones
 from accounts.models import User
 from clubs.models import Club, Officer
+from core import seen
 from payments.models import Payee
 from payments.money import SALE_CURRENCIES
 
@@ -18,7 +19,7 @@ MOST_OWNED = 20
 
 
 class NameTaken(Exception):
-    """Another club has this name, in whatever case."""
+    """Another club has this name, or one that looks the same."""
 
 
 class TooManyClubs(Exception):
@@ -77,7 +78,7 @@ def describe(
             setattr(club, field, changes[field])
         try:
             with transaction.atomic():
-                club.save(update_fields=changed)
+                club.save(update_fields=[*changed, "seen_name"])
         except IntegrityError:
             raise NameTaken from None
         if "name" in changed:
@@ -87,7 +88,7 @@ def describe(
 
 
 def _must_be_free(name: str, *, apart_from: Club | None = None) -> None:
-    others = Club.objects.filter(name__iexact=name)
+    others = Club.objects.filter(seen_name=seen.skeleton(name))
     if apart_from is not None:
         others = others.exclude(pk=apart_from.pk)
     if others.exists():

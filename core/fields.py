@@ -1,12 +1,13 @@
 """Form fields for what people type, and what is said when it does not fit."""
 
+import unicodedata
 from typing import Any
 
 from django import forms
 from django.core.exceptions import ValidationError
 from django.utils.translation import gettext_lazy as _
 
-from core import figures
+from core import email_addresses, figures, seen
 
 
 class CountField(forms.Field):
@@ -47,3 +48,49 @@ class CountField(forms.Field):
 
     def has_changed(self, initial: Any, data: Any) -> bool:
         return super().has_changed("" if initial is None else str(initial), data)
+
+
+class LineField(forms.CharField):
+    """One line that a person writes: gaps folded, and something of it can be seen."""
+
+    default_error_messages = {
+        "hidden": _("This holds characters that nobody can see. Type it again by hand."),
+        "unseen": _("Nothing of this can be seen. Write it in letters."),
+    }
+    lines = False
+
+    def to_python(self, value: Any) -> str:
+        text = unicodedata.normalize("NFC", str(super().to_python(value) or ""))
+        if "\0" in text:
+            return text  # Django's own validator says so
+        if not self.lines:
+            text = " ".join(text.split())
+        if seen.is_hidden(text, lines=self.lines):
+            raise ValidationError(self.error_messages["hidden"], code="hidden")
+        if text and not seen.is_seen(text):
+            raise ValidationError(self.error_messages["unseen"], code="unseen")
+        return text
+
+
+class WordsField(LineField):
+    """Several lines that a person writes."""
+
+    widget = forms.Textarea
+    lines = True
+
+
+class AddressField(forms.CharField):
+    """An e-mail address, in the form that is kept and compared."""
+
+    widget = forms.EmailInput
+
+    def __init__(self, **kwargs: Any) -> None:
+        kwargs.setdefault("max_length", 320)
+        super().__init__(**kwargs)
+
+    def clean(self, value: Any) -> str:
+        text = str(super().clean(value))
+        try:
+            return email_addresses.normal(text) if text else ""
+        except email_addresses.NotAnAddress as refusal:
+            raise ValidationError(str(refusal), code="invalid") from None

@@ -4,6 +4,7 @@ from uuid import uuid4
 from django import forms
 from django.utils.translation import gettext_lazy as _
 
+from core.fields import WordsField
 from payments.fields import AmountField
 from payments.models import Payee
 
@@ -31,7 +32,7 @@ class PayoutForm(forms.Form):
 class ReasonForm(forms.Form):
     """What the creator is told."""
 
-    reason = forms.CharField(
+    reason = WordsField(
         label=_("What the creator is told"),
         max_length=1000,
         widget=forms.Textarea(attrs={"rows": 4}),

@@ -13,7 +13,8 @@ from django.utils.translation import gettext_lazy
 
 from accounts.forms import ZoneField
 from clubs.models import Club
-from core.fields import CountField
+from core import seen
+from core.fields import CountField, LineField, WordsField
 from payments.fields import AmountField
 from payments.money import LARGEST_CHARGE, Money
 from ticketing import wall_clock
@@ -90,8 +91,8 @@ class WallClockField(forms.Field):
 class EventForm(forms.Form):
     """What an event says of itself. `cleaned_data["starts_at"]` is the moment that clock and zone name."""
 
-    title = forms.CharField(label=gettext_lazy("Title"), max_length=120)
-    description = forms.CharField(
+    title = LineField(label=gettext_lazy("Title"), max_length=120)
+    description = WordsField(
         label=gettext_lazy("What will be heard"),
         max_length=8000,
         required=False,
@@ -172,7 +173,7 @@ def _city(zone: ZoneInfo) -> str:
 
 class OfferForm(forms.Form):
     pk = forms.UUIDField(required=False, widget=forms.HiddenInput)
-    name = forms.CharField(label=gettext_lazy("Name"), max_length=60)
+    name = LineField(label=gettext_lazy("Name"), max_length=60)
     capacity = CountField(
         label=gettext_lazy("How many"),
         least=1,
@@ -212,11 +213,11 @@ class BaseOfferFormSet(forms.BaseFormSet[OfferForm]):
     def clean(self) -> None:
         if any(self.errors):
             return
-        names = [form.cleaned_data["name"].casefold() for form in self._kept()]
+        names = [seen.skeleton(form.cleaned_data["name"]) for form in self._kept()]
         if not names:
             raise ValidationError(_("Offer one ticket type at least. A free one is fine."))
         if len(set(names)) < len(names):
-            raise ValidationError(_("Two ticket types have the same name. Give each its own."))
+            raise ValidationError(_("Two ticket types look the same. Give each a name of its own."))
 
     def form_of(self, ticket_type: TicketType) -> OfferForm | None:
         """Return the row of this ticket type, to write an error beside it."""
@@ -255,6 +256,12 @@ def blank_offers(currency: str, *, data: Any = None, initial: Any = None) -> Bas
 class ReasonForm(forms.Form):
     """Why money is given back, in words that the buyers read."""
 
-    reason = forms.CharField(
+    reason = LineField(
         label=gettext_lazy("Why"), max_length=200, help_text=gettext_lazy("The buyer is told this.")
     )
+
+
+class SearchForm(forms.Form):
+    """What to look for among the orders of an event."""
+
+    q = LineField(required=False, max_length=80)

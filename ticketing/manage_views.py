@@ -23,7 +23,7 @@ from clubs.officers import Power
 from payments import refunds
 from payments.states import WrongState
 from ticketing import aftersales, money_back, offers, programme, takings
-from ticketing.forms import BaseOfferFormSet, EventForm, ReasonForm, blank_offers, offers_of
+from ticketing.forms import BaseOfferFormSet, EventForm, ReasonForm, SearchForm, blank_offers, offers_of
 from ticketing.models import Event, Order
 
 EVENTS_PER_PAGE = 20
@@ -189,8 +189,10 @@ def refund_everyone(request: HttpRequest, slug: str) -> HttpResponse:
 @require_GET
 def sales(request: HttpRequest, slug: str) -> HttpResponse:
     event, powers = _event(request, slug, Power.SEE_MONEY)
-    query = request.GET.get("q", "").strip()
-    page = Paginator(_orders(event, query), ORDERS_PER_PAGE).get_page(request.GET.get("page"))
+    search = SearchForm(request.GET)
+    query = search.cleaned_data["q"] if search.is_valid() else ""
+    found = event.orders.none() if search.errors else _orders(event, query)
+    page = Paginator(found, ORDERS_PER_PAGE).get_page(request.GET.get("page"))
     spans = takings.over_time(event, at=now())
     context = {
         "event": event,
@@ -200,6 +202,7 @@ def sales(request: HttpRequest, slug: str) -> HttpResponse:
         "kinds": list(event.ticket_types.all()),
         "page": page,
         "query": query,
+        "search": search,
         "powers": powers,
         "reason_form": ReasonForm(),
         "is_anything_left": event.did_not_take_place and money_back.is_anything_left(event),

@@ -90,6 +90,7 @@ def _write(row: TicketType, offer: Offer, place: int) -> TicketType:
     # Never the counts: those belong to seats.py alone.
     columns = [
         "name",
+        "seen_name",
         "position",
         "price_minor",
         "currency",

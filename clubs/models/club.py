@@ -2,10 +2,12 @@ import uuid
 
 from django.conf import settings
 from django.db import models
+from django.db.models import Q
 from django.db.models.functions import Lower
 from django.urls import reverse
 from django.utils.translation import gettext_lazy as _
 
+from core.columns import SkeletonField
 from payments.models import Payee
 
 
@@ -15,6 +17,7 @@ class Club(models.Model):
     id = models.UUIDField(primary_key=True, default=uuid.uuid4, editable=False)
     slug = models.SlugField(max_length=60, unique=True)
     name = models.CharField(_("name"), max_length=80)
+    seen_name = SkeletonField(of="name", unique=True)
     tagline = models.CharField(_("one line about it"), max_length=140, blank=True)
     description = models.TextField(_("what to expect"), max_length=4000, blank=True)
     currency = models.CharField(_("currency"), max_length=3)
@@ -23,7 +26,10 @@ class Club(models.Model):
     created_at = models.DateTimeField()
 
     class Meta:
-        constraints = [models.UniqueConstraint(Lower("name"), name="a_club_name_is_taken_once_in_any_case")]
+        constraints = [
+            models.UniqueConstraint(Lower("name"), name="a_club_name_is_taken_once_in_any_case"),
+            models.CheckConstraint(name="a_club_name_shows_something", condition=~Q(seen_name="")),
+        ]
 
     def __str__(self) -> str:
         return self.name

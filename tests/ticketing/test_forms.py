@@ -139,9 +139,10 @@ def test_one_ticket_type_at_least() -> None:
     assert formset.non_form_errors() == ["Offer one ticket type at least. A free one is fine."]
 
 
-def test_no_two_of_one_name() -> None:
-    formset = blank_offers("EUR", data=rows({"name": "Seat"}, {"name": "seat"}))
-    assert formset.non_form_errors() == ["Two ticket types have the same name. Give each its own."]
+@pytest.mark.parametrize("second", ["seat", "Seat\u200b", " Seat ", "S\u0435at"])
+def test_no_two_of_one_name(second: str) -> None:
+    formset = blank_offers("EUR", data=rows({"name": "Seat"}, {"name": second}))
+    assert formset.non_form_errors() == ["Two ticket types look the same. Give each a name of its own."]
 
 
 @pytest.mark.django_db

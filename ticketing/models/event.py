@@ -14,6 +14,7 @@ from django.utils.translation import gettext_lazy as _
 
 from accounts.models import User
 from clubs.models import Club
+from core.columns import SkeletonField
 from core.retries import Retried
 from payments.fields import within
 from payments.money import LARGEST_CHARGE, SMALLEST_CHARGE, Money
@@ -187,6 +188,7 @@ class TicketType(models.Model):
     id = models.UUIDField(primary_key=True, default=uuid.uuid4, editable=False)
     event = models.ForeignKey(Event, on_delete=models.CASCADE, related_name="ticket_types")
     name = models.CharField(_("name"), max_length=60)
+    seen_name = SkeletonField(of="name")
     price_minor = models.BigIntegerField(default=0)
     currency = models.CharField(max_length=3)
     capacity = models.PositiveIntegerField(
@@ -222,7 +224,10 @@ class TicketType(models.Model):
                 name="a_person_may_have_one_at_least",
                 condition=Q(per_person__gte=1, per_person__lte=MOST_PER_PERSON),
             ),
-            models.UniqueConstraint(fields=["event", "name"], name="one_ticket_type_of_a_name_per_event"),
+            models.UniqueConstraint(
+                fields=["event", "seen_name"], name="one_ticket_type_of_a_name_per_event"
+            ),
+            models.CheckConstraint(name="a_ticket_type_shows_its_name", condition=~Q(seen_name="")),
         ]
 
     def __str__(self) -> str:
