@@ -7,7 +7,7 @@ from django.db import migrations, models
 class Migration(migrations.Migration):
 
     dependencies = [
-        ('ticketing', '0003_every_number_has_a_least_and_a_most'),
+        ('ticketing', '0004_what_was_sold'),
     ]
 
     operations = [
