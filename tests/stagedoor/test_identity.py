@@ -9,9 +9,9 @@ from django.test import Client
 from django.utils.timezone import now
 
 from accounts import signup
-from accounts.forms import LineField
 from accounts.models import Letter, User
 from clubs.models import Club
+from core.fields import LineField
 from tests import factories
 from ticketing.models import Event
 
