@@ -7,7 +7,7 @@ from django.db import migrations, models
 class Migration(migrations.Migration):
 
     dependencies = [
-        ('ticketing', '0004_what_was_sold'),
+        ('ticketing', '0005_rows_that_are_tried_again'),
     ]
 
     operations = [
