@@ -7,7 +7,7 @@ from django.db import migrations, models
 class Migration(migrations.Migration):
 
     dependencies = [
-        ('accounts', '0005_who_may_undo_a_changed_address'),
+        ('accounts', '0006_letters_of_mass_acts_wait'),
         ('auth', '0012_alter_user_first_name_max_length'),
     ]
 
