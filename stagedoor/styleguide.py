@@ -33,6 +33,8 @@ class SampleEvent:
     starts_at: datetime = EVENING
     timezone: str = "Europe/Berlin"
     is_live: bool = False
+    is_sold_out: bool = False
+    prices_open: int = 1
 
     def get_absolute_url(self) -> str:
         return "#event-cards"

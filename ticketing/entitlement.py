@@ -43,6 +43,13 @@ def order_under_way(user: User | AnonymousUser, event: Event) -> Order | None:
     return held.filter(charge__checkout_id__isnull=False).select_related("charge").first()
 
 
+def held_order(user: User | AnonymousUser, event: Event) -> Order | None:
+    """Return this person's order whose seats are held, whether its payment was begun or not."""
+    if not user.is_authenticated:
+        return None
+    return Order.objects.filter(buyer=user, event=event, status=Order.Status.HELD).first()
+
+
 def standing(user: User | AnonymousUser, event: Event) -> Standing:
     if holds_ticket(user, event):
         return Standing.TICKET

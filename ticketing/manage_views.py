@@ -55,12 +55,10 @@ def new_event(request: HttpRequest, club_slug: str) -> HttpResponse:
     with transaction.atomic():
         event = programme.draft(club=club, by=_user(request), at=at, **form.billing)
         offers.put_up(event=event, offers=rows.offers)
+    if "publish" in request.POST:
+        return _publish(request, event)
     messages.success(request, _("The draft is kept. Only your club sees it until you publish it."))
-    return (
-        _publish(request, event)
-        if "publish" in request.POST
-        else redirect("ticketing:edit_event", event.slug)
-    )
+    return redirect("ticketing:edit_event", event.slug)
 
 
 @login_required
@@ -199,7 +197,7 @@ def sales(request: HttpRequest, slug: str) -> HttpResponse:
         "takings": takings.of(event),
         "points": [(formats.date_format(span.first, "j M"), span.tickets) for span in spans],
         "by_week": bool(spans) and spans[0].days > 1,
-        "kinds": list(event.ticket_types.all()),
+        "kinds": takings.by_type(event),
         "page": page,
         "query": query,
         "search": search,

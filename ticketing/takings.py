@@ -3,13 +3,14 @@
 from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import date, datetime, timedelta
+from uuid import UUID
 
 from django.db.models import Count, Sum
 from django.db.models.functions import Coalesce, TruncDate
 
 from payments.models import Refund
 from payments.money import Money
-from ticketing.models import Event, Order, Ticket
+from ticketing.models import Event, Order, Ticket, TicketType
 
 DAYS_SHOWN_SINGLY = 31
 WEEK = timedelta(days=7)
@@ -53,6 +54,13 @@ def of(event: Event) -> Takings:
         yours=Money(bought["taken"] - given["amount"] - fees, event.currency),
         tickets=event.tickets.live().count(),
     )
+
+
+def by_type(event: Event) -> list[tuple[TicketType, Money]]:
+    """Return the ticket types, each with what its valid tickets cost when they were bought."""
+    sold = Ticket.objects.live().filter(event=event).values_list("ticket_type").annotate(Sum("price_minor"))
+    taken: dict[UUID, int] = dict(sold)
+    return [(kind, Money(taken.get(kind.pk, 0), event.currency)) for kind in event.ticket_types.all()]
 
 
 def over_time(event: Event, *, at: datetime) -> list[Span]:

@@ -49,6 +49,7 @@ def _event_page(request: HttpRequest, found: Event, form: BasketForm, *, status:
     user, at = request.user, now()
     members_only = any(kind.members_only for kind in form.kinds)
     is_member = members_only and user.is_authenticated and memberships.is_member(user, found.club, at)
+    order = entitlement.held_order(user, found)
     context = {
         "event": found,
         "form": form,
@@ -56,7 +57,9 @@ def _event_page(request: HttpRequest, found: Event, form: BasketForm, *, status:
         "sells": found.sells(at=at),
         "is_member": is_member,
         "ticket": entitlement.holds_ticket(user, found),
-        "order": entitlement.order_under_way(user, found),
+        "order": order,
+        "may_pay": order is not None and order.held_until > at,
+        "sold_out": bool(form.kinds) and all(kind.is_sold_out for kind in form.kinds),
         "powers": officers.powers(user, found.club),
     }
     return render(request, "ticketing/event.html", context, status=status)
@@ -66,10 +69,12 @@ def _event_page(request: HttpRequest, found: Event, form: BasketForm, *, status:
 def buy(request: HttpRequest, slug: str) -> HttpResponse:
     found = get_object_or_404(Event.objects.visible_to(request.user).select_related("club"), slug=slug)
     form = BasketForm(request.POST, kinds=list(found.ticket_types.filter(is_open=True)))
-    if not request.user.is_authenticated:
-        return _sign_up_first(request, found)
+    if form.is_valid() and not form.basket:
+        form.add_error(None, _refusal_words(sales.EmptyBasket()))
     if not form.is_valid():
         return _event_page(request, found, form, status=422)
+    if not request.user.is_authenticated:
+        return _sign_up_first(request, found)
     try:
         placed = sales.place(
             buyer=_user(request),
@@ -170,7 +175,10 @@ def order_state(request: HttpRequest, pk: UUID) -> HttpResponse:
         with suppress(StripeUnavailable):
             sales.look_again(order=found, at=now())
         found = _own_order(request, pk)
-    return render(request, "ticketing/parts/order_state.html", _order_context(request, found))
+    context = _order_context(request, found)
+    if request.GET.get("seen") == context["state"]:
+        return HttpResponse(status=204)  # it is as it was shown: focus and voice stay where they are
+    return render(request, "ticketing/parts/order_state.html", context)
 
 
 def _own_order(request: HttpRequest, pk: UUID) -> Order:
@@ -180,14 +188,16 @@ def _own_order(request: HttpRequest, pk: UUID) -> Order:
 
 def _order_context(request: HttpRequest, found: Order) -> dict[str, object]:
     tickets = list(found.tickets.select_related("ticket_type", "holder").order_by("created_at", "id"))
+    may_pay = found.is_held and found.held_until > now()
     return {
         "order": found,
+        "state": f"{found.status}{'-to-pay' if may_pay else ''}",
         "event": found.event,
         "own": [ticket for ticket in tickets if ticket.holder_id == found.buyer_id],
         "for_friends": [ticket for ticket in tickets if ticket.holder_id != found.buyer_id],
         "tickets": tickets,
         "back": request.GET.get("back", ""),
-        "may_pay": found.is_held and found.held_until > now(),
+        "may_pay": may_pay,
         "base_url": request.build_absolute_uri("/").rstrip("/"),
     }
 
@@ -222,6 +232,7 @@ def my_tickets(request: HttpRequest) -> HttpResponse:
     over = [Event.Status.ENDED, Event.Status.CANCELLED]
     orders = Order.objects.filter(buyer=user).select_related("event").order_by("-placed_at", "-id")
     context = {
+        "to_pay": orders.filter(status=Order.Status.HELD, held_until__gt=at)[:PER_PAGE],
         "coming": mine.exclude(event__status__in=over).order_by("event__starts_at", "id")[: PER_PAGE * 5],
         "over": mine.filter(event__status__in=over).order_by("-event__starts_at", "id")[:PER_PAGE],
         "orders": Paginator(orders, PER_PAGE).get_page(request.GET.get("page")),

@@ -213,7 +213,7 @@ def test_sales_cost_the_same_for_any_number(
     django_assert_num_queries: DjangoAssertNumQueries,
 ) -> None:
     orders = [box_office.buy(box_office.fan(), seat, at=at) for _ in range(count)]
-    with django_assert_num_queries(SIGNED_IN + 9):
+    with django_assert_num_queries(SIGNED_IN + 10):
         page = adas.get(f"/manage/events/{event.slug}/sales/").content.decode()
     assert [order.code for order in orders if f">{order.code}</a>" not in page] == []
 

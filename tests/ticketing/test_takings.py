@@ -39,6 +39,14 @@ def test_taken_is_given_back_and_fees_and_yours(ada: User, november: TicketType)
     assert figures.tickets == 3
 
 
+def test_a_type_has_taken_what_its_tickets_cost_when_they_were_bought(november: TicketType) -> None:
+    box_office.buy(box_office.fan(), november, 2, at=NOON)
+    november.price_minor = 1500
+    november.save(update_fields=["price_minor"])
+    dearer = box_office.kind(november.event, price=500, name="Standing", position=1)
+    assert takings.by_type(november.event) == [(november, Money(2000, "EUR")), (dearer, Money(0, "EUR"))]
+
+
 def test_a_payment_that_came_too_late_was_never_taken(november: TicketType) -> None:
     order = box_office.hold(box_office.fan(), november, at=NOON)
     factories.put_down_as(november.event, Event.Status.CANCELLED, at=NOON)

@@ -7,6 +7,7 @@ from urllib.parse import quote, urlencode
 
 import pytest
 from django.test import Client
+from lxml.html import document_fromstring
 from pytest_django import DjangoAssertNumQueries
 from pytest_django.fixtures import Settings
 
@@ -129,10 +130,18 @@ def test_signed_out_people_sign_up_first_and_keep_their_basket(
     assert f'name="{BasketForm.name_of(seat)}" value="2"' in client.get(back).content.decode()
 
 
-def test_an_empty_basket_is_told(bens: Client, event: Event) -> None:
-    answer = bens.post(f"/events/{event.slug}/buy/", {})
-    assert answer.status_code == 409
-    assert "Choose how many tickets you would like." in answer.content.decode()
+@pytest.mark.parametrize("signed_in", [True, False])
+def test_an_empty_basket_is_told_there_and_then(
+    client: Client, ben: User, event: Event, *, signed_in: bool
+) -> None:
+    if signed_in:
+        client.force_login(ben)
+    answer = client.post(f"/events/{event.slug}/buy/", {})
+    page = document_fromstring(answer.content)
+    [told] = page.cssselect("[role=alert][autofocus]")
+    assert answer.status_code == 422
+    assert "Choose how many tickets you would like." in told.text_content()
+    assert page.findtext("head/title", "").startswith("Not sent yet: ")
 
 
 def test_sold_out_meanwhile_is_told_with_what_is_left(
@@ -182,10 +191,55 @@ def test_confirming_resolves_by_itself_without_a_webhook(
 ) -> None:
     order = box_office.hold(ben, seat, at=at)
     stand_in.pay(box_office.checkout(order, at=at))
-    state = f"/orders/{order.pk}/state/?back=paid"
-    assert f'hx-get="{state}"' in bens.get(f"/orders/{order.pk}/?back=paid").content.decode()
+    state = f"/orders/{order.pk}/state/?seen=held-to-pay&back=paid"
+    [waits] = document_fromstring(bens.get(f"/orders/{order.pk}/?back=paid").content).cssselect("[hx-get]")
+    assert waits.get("hx-get") == state
     part = bens.get(state).content.decode()
     assert ("You are in" in part, "hx-get" in part) == (True, False)
+
+
+def test_what_is_asked_for_again_and_again_comes_only_when_it_has_changed(
+    bens: Client, ben: User, seat: TicketType, at: datetime
+) -> None:
+    order = box_office.hold(ben, seat, at=at)
+    [waits] = document_fromstring(bens.get(f"/orders/{order.pk}/").content).cssselect("[hx-get]")
+    again = waits.get("hx-get", "")
+    assert bens.get(again).status_code == 204
+    Order.objects.filter(pk=order.pk).update(held_until=at - timedelta(seconds=1))
+    assert "The time to pay is over" in bens.get(again).content.decode()
+
+
+def test_a_held_order_is_shown_with_its_deadline_wherever_the_person_looks(
+    bens: Client, ben: User, seat: TicketType, at: datetime
+) -> None:
+    order = box_office.hold(ben, seat, at=at)
+    for place in (seat.event.get_absolute_url(), "/tickets/", order.get_absolute_url()):
+        page = document_fromstring(bens.get(place).content)
+        [pay] = page.cssselect(f'form[action="/orders/{order.pk}/pay/"]')
+        assert pay.text_content().strip() == "Pay €12.00"
+        assert order.held_until.isoformat() in [when.get("datetime") for when in page.cssselect("time")]
+
+
+def test_sold_out_is_said_on_card_and_panel_without_a_button_that_leads_nowhere(
+    client: Client, max: User, event: Event, at: datetime
+) -> None:
+    event.ticket_types.all().delete()
+    kind = box_office.kind(event, capacity=1, name="Loge")
+    assert "Sold out" not in client.get("/").content.decode()
+    box_office.buy(max, kind, 1, at=at)
+    [card] = document_fromstring(client.get("/").content).cssselect(".event-card__price")
+    panel = document_fromstring(client.get(event.get_absolute_url()).content).cssselect("#tickets")[0]
+    assert card.text == "Sold out"
+    assert panel.cssselect("button") == []
+    assert "Every seat is taken." in panel.text_content()
+
+
+def test_a_card_says_from_where_prices_differ(client: Client, event: Event) -> None:
+    kind = box_office.kind(event, capacity=1, name="Loge")
+    event.ticket_types.exclude(pk=kind.pk).delete()
+    box_office.kind(event, capacity=1, name="Front row", price=kind.price_minor * 2)
+    [card] = document_fromstring(client.get("/").content).cssselect(".event-card__price")
+    assert card.text == f"from {kind.price.shown}"
 
 
 def test_stripe_is_asked_about_an_order_once_in_a_while(
@@ -263,7 +317,7 @@ def test_my_tickets_cost_the_same_for_any_number(
     for _ in range(count):
         order = box_office.buy(ben, factories.TicketTypeFactory.create(price_minor=0), at=at)
         titles.append(order.event.title)
-    with django_assert_num_queries(SIGNED_IN + 4):
+    with django_assert_num_queries(SIGNED_IN + 5):
         page = bens.get("/tickets/").content.decode()
     assert [title for title in titles if f'<h2 class="stub__title">{title}</h2>' not in page] == []
     assert "stub--past" not in page

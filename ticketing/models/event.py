@@ -8,6 +8,7 @@ from django.contrib.auth.models import AnonymousUser
 from django.db import models
 from django.db.models import Case, Count, F, Min, Q, Sum, Value, When
 from django.db.models.functions import Coalesce
+from django.db.models.lookups import Exact
 from django.urls import reverse
 from django.utils import formats
 from django.utils.translation import gettext_lazy as _
@@ -44,9 +45,20 @@ class EventQuerySet(models.QuerySet["Event"]):
         return self.filter(public | Q(pk__in=Event.objects.filter(club__officers__user=user).values("pk")))
 
     def for_cards(self) -> Self:
-        """Bring along what a card shows: the club, and the lowest price that is open."""
-        cheapest = Min("ticket_types__price_minor", filter=Q(ticket_types__is_open=True))
-        return self.select_related("club").annotate(price_from_minor=cheapest)
+        """Bring along what a card shows: the club, the lowest price, and whether seats are left."""
+        is_open = Q(ticket_types__is_open=True)
+        taken = F("ticket_types__held") + F("ticket_types__sold")
+        has_left = is_open & (Q(ticket_types__capacity=None) | Q(ticket_types__capacity__gt=taken))
+        price = "ticket_types__price_minor"
+        return self.select_related("club").annotate(
+            price_from_minor=Coalesce(Min(price, filter=has_left), Min(price, filter=is_open)),
+            prices_open=Count(price, filter=is_open, distinct=True),
+            is_sold_out=Case(
+                When(prices_open=0, then=False),
+                default=Q(Exact(Count("ticket_types", filter=has_left), 0)),
+                output_field=models.BooleanField(),
+            ),
+        )
 
     def with_sales(self) -> Self:
         """Count what is sold, and out of how many seats: `seats` is None when a type has no limit."""
@@ -171,7 +183,7 @@ class Event(Retried):
 
     @property
     def price_from(self) -> Money | None:
-        """The lowest price that is open. None when nothing is; free is zero."""
+        """The lowest open price, of what is left if anything is. None when nothing is; free is zero."""
         if not hasattr(self, "price_from_minor"):
             prices = self.ticket_types.filter(is_open=True).aggregate(lowest=Min("price_minor"))
             self.price_from_minor: int | None = prices["lowest"]
