@@ -12,7 +12,7 @@ from django.conf import settings
 from django.db import connection
 
 from payments import stripe_gateway
-from payments.models import Charge, Dispute, Payout, Refund
+from payments.models import Charge, Dispute, Payout, Refund, Reversal
 
 MOST_SHOWN = 20
 NOTHING = (0, 0)
@@ -48,7 +48,11 @@ GROUND = """
         SELECT payee_id, currency, SUM(amount_minor) AS minor,
                SUM(amount_minor) FILTER (WHERE status = 'paid') AS paid,
                SUM(amount_minor) FILTER (WHERE status <> 'paid') AS reserved
-        FROM payments_payout WHERE status NOT IN ('rejected', 'failed') GROUP BY 1, 2
+        FROM (
+            SELECT payee_id, currency, status, amount_minor FROM payments_payout
+            UNION ALL SELECT p.payee_id, r.currency, 'paid', -r.amount_minor
+                FROM payments_reversal r JOIN payments_payout p ON p.id = r.payout_id
+        ) AS each WHERE status NOT IN ('rejected', 'failed') GROUP BY 1, 2
     )
 """
 PROMISES = {
@@ -69,6 +73,11 @@ PROMISES = {
         WHERE COALESCE(t.amount_minor, 0) <> r.amount_minor
            OR COALESCE(b.amount_minor, 0) <> CASE r.status WHEN 'failed' THEN r.amount_minor ELSE 0 END
     """,
+    "every reversal of a transfer is in the books": """
+        SELECT r.id FROM payments_reversal r
+        LEFT JOIN payments_transfer t ON t.reason = 'payout-reversed' AND t.reference = 'reversal-' || r.id
+        WHERE COALESCE(t.amount_minor, 0) <> r.amount_minor
+    """,
     "every dispute that took money is in the books, and one that gave it back": """
         SELECT d.id FROM payments_dispute d
         LEFT JOIN payments_transfer t ON t.reason = 'dispute' AND t.reference = 'dispute-' || d.id
@@ -88,6 +97,7 @@ PROMISES = {
             UNION ALL SELECT 'refund-' || id FROM payments_refund
             UNION ALL SELECT 'dispute-' || id FROM payments_dispute
             UNION ALL SELECT 'payout-' || id FROM payments_payout
+            UNION ALL SELECT 'reversal-' || id FROM payments_reversal
         ) causes ON causes.cause = t.reference
         WHERE causes.cause IS NULL
     """,
@@ -231,6 +241,8 @@ def _said_to_move() -> dict[str, tuple[int, int]]:
     payouts = Payout.objects.filter(status=Payout.Status.PAID)
     for source, amount in payouts.values_list("stripe_id", "amount_minor"):
         said[source] = (-amount, 0)
+    for source, amount in Reversal.objects.values_list("stripe_id", "amount_minor"):
+        said[source] = (amount, 0)
     for dispute in Dispute.objects.exclude(withdrawn_at=None):
         taken = -dispute.amount_minor if dispute.is_withdrawn else 0
         said[dispute.stripe_id] = (taken, dispute.stripe_fee_minor)

@@ -158,15 +158,40 @@ def learn_payment(*, charge: Charge, payment: Payment | None, at: datetime) -> N
         return
     row = Charge.objects.select_for_update(of=("self",), no_key=True).get(pk=charge.pk)
     if payment.amount != row.amount:
-        log.error("paid_amount_differs", charge=str(row.pk), paid=str(payment.amount), asked=str(row.amount))
+        _report_other_amount(row, payment, at=at)
     row.stripe_charge_id = payment.charge
+    if payment.settled is not None:
+        row.settled_minor, row.settled_currency = payment.settled.minor, payment.settled.currency
     if payment.stripe_fee is not None:
         row.stripe_fee_minor, row.stripe_fee_currency = payment.stripe_fee.minor, payment.stripe_fee.currency
         FeeQuestion.objects.filter(charge=row, answered_at=None).update(answered_at=at)
         cases.it_worked(cause=f"{row.cause}-fee", note=_("Stripe said it after all."), at=at)
-    row.save(update_fields=["stripe_charge_id", "stripe_fee_minor", "stripe_fee_currency"])
+    row.save(
+        update_fields=[
+            "stripe_charge_id",
+            "stripe_fee_minor",
+            "stripe_fee_currency",
+            "settled_minor",
+            "settled_currency",
+        ]
+    )
     if row.paid_at is not None:
         _post_stripes_fee(row, at=row.paid_at)
+
+
+def _report_other_amount(charge: Charge, payment: Payment, *, at: datetime) -> None:
+    cases.report(
+        kind=Case.Kind.AMOUNT,
+        cause=f"{charge.cause}-amount",
+        what=_(
+            "A buyer was asked for %(asked)s, and Stripe took %(paid)s. The books say what was asked for, "
+            "and so does the order. Give the difference back, or ask for it, and correct the books."
+        )
+        % {"asked": charge.amount, "paid": payment.amount},
+        subject=charge,
+        stripe_id=payment.payment_intent,
+        at=at,
+    )
 
 
 def _post_stripes_fee(charge: Charge, *, at: datetime) -> None:

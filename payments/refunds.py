@@ -75,7 +75,7 @@ def ask(*, charge: Charge, amount: Money | None = None, reason: str, by: User | 
         raise NothingLeftToRefund
     refund = _promise(charge, amount, left, reason=reason, by=by, at=at)
     refund.save(force_insert=True)
-    _post([refund], at=at)
+    post([refund], at=at)
     _record([refund], at=at)
     return refund
 
@@ -106,7 +106,7 @@ def ask_many(*, charges: Iterable[Charge], reason: str, by: User | None, at: dat
                 row, left[row.pk].amount, left[row.pk], reason=reason, by=by, at=at
             )
     promised = Refund.objects.bulk_create(asked.refunds.values())
-    _post(promised, at=at)
+    post(promised, at=at)
     _record(promised, at=at)
     return asked
 
@@ -146,7 +146,7 @@ def _record(promised: Sequence[Refund], *, at: datetime) -> None:
         nudge("payments.tasks.send_due")
 
 
-def _post(refunds: Sequence[Refund], *, at: datetime, is_undone: bool = False) -> None:
+def post(refunds: Sequence[Refund], *, at: datetime, is_undone: bool = False) -> None:
     """Post each fee's part from our fees to the payee's pot, and each amount from there to the buyers.
 
     The charges are locked; payees are locked after them, in the order of their ids.
@@ -196,6 +196,8 @@ def _step(refund: Refund, *, at: datetime) -> None:
     try:
         answer = _ask_stripe(refund, at=at)
     except StripeRefused as no:
+        if Refund.objects.filter(pk=refund.pk).exclude(stripe_id=None).exists():
+            return  # somebody gave the same back at Stripe meanwhile, and that stands for this one
         log.warning("refund_refused", refund=str(refund.pk), code=no.code, words=str(no))
         fail(refund=refund, failure=no.code or str(no), at=at)
     else:
@@ -275,7 +277,7 @@ def fail(*, refund: Refund, failure: str, stripe_id: str | None = None, at: date
     except WrongState:
         return False
     refund.charge = charge
-    _post([refund], at=at, is_undone=True)
+    post([refund], at=at, is_undone=True)
     audit.record(actor=None, verb="refund-failed", subject=refund, reason=failure[:200], at=at)
     log.error("refund_failed", refund=str(refund.pk), failure=failure)
     return True

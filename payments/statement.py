@@ -25,6 +25,7 @@ WORDS = {
     "dispute-fee-undone": _("Fee of that sale"),
     "payout-reserved": _("Set aside for a payout"),
     "payout-returned": _("Returned from a payout"),
+    "payout-reversed": _("Taken back from your account at Stripe"),
 }
 
 

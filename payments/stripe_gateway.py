@@ -17,6 +17,7 @@ from payments import stripe_reading as reading
 from payments.money import Money
 from payments.stripe_records import (
     AccountState,
+    BankPayoutState,
     CheckoutState,
     DisputeState,
     InvoiceState,
@@ -24,6 +25,7 @@ from payments.stripe_records import (
     Payment,
     Purchase,
     RefundState,
+    ReversalState,
     SignedEvent,
     SubscriptionState,
     TransferState,
@@ -57,12 +59,12 @@ class InsideTransaction(Exception):
     """Stripe was to be asked inside a transaction: locks would wait for a network. A bug."""
 
 
+class NothingToAskFor(Exception):
+    """The id of what should be read is empty: Stripe would take it for a question about all of them."""
+
+
 class InvalidSignature(Exception):
     """The payload was signed with none of our secrets, or is no event."""
-
-
-class WrongVersion(Exception):
-    """The event is in another version of Stripe's API: its endpoint must be made anew with API_VERSION."""
 
 
 # Checkout
@@ -111,13 +113,13 @@ def create_checkout(*, request: dict[str, Any], key: str) -> CheckoutState:
 
 
 def read_checkout(checkout_id: str) -> CheckoutState:
-    return reading.checkout(_ask(lambda stripe: stripe.checkout.sessions.retrieve(checkout_id)))
+    return reading.checkout(_ask(lambda stripe: stripe.checkout.sessions.retrieve(_id(checkout_id))))
 
 
 def expire_checkout(checkout_id: str) -> CheckoutState:
     """Shut a page and return how it stands: EXPIRED, or PAID if the buyer was quicker."""
     try:
-        return reading.checkout(_ask(lambda stripe: stripe.checkout.sessions.expire(checkout_id)))
+        return reading.checkout(_ask(lambda stripe: stripe.checkout.sessions.expire(_id(checkout_id))))
     except StripeRefused:
         return read_checkout(checkout_id)  # only open pages can be shut
 
@@ -128,8 +130,22 @@ def expire_checkout(checkout_id: str) -> CheckoutState:
 def read_payment(payment_intent: str) -> Payment | None:
     """Return a payment, with Stripe's fee if it is booked already; None if it did not succeed."""
     params = _params({"expand": ["latest_charge.balance_transaction"]})
-    intent: Any = _ask(lambda stripe: stripe.payment_intents.retrieve(payment_intent, params))
+    intent: Any = _ask(lambda stripe: stripe.payment_intents.retrieve(_id(payment_intent), params))
     return reading.payment(intent)
+
+
+def read_payment_of_charge(charge_id: str) -> Payment | None:
+    """Return the payment that a charge of Stripe's belongs to; None if it belongs to none, or failed."""
+    charge: Any = _ask(lambda stripe: stripe.charges.retrieve(_id(charge_id)))
+    payment_intent = reading.id_of(reading.said(charge, "payment_intent"))
+    return read_payment(payment_intent) if payment_intent else None
+
+
+def refunds_of(payment_intent: str) -> Iterator[RefundState]:
+    """Yield every refund of a payment, newest first, whoever made it."""
+    params = _params({"payment_intent": _id(payment_intent), "limit": PAGE})
+    for one in _all(lambda stripe: stripe.refunds.list(params)):
+        yield reading.refund(one)
 
 
 def create_refund(*, payment_intent: str, amount: Money, reference: str, key: str) -> RefundState:
@@ -138,7 +154,7 @@ def create_refund(*, payment_intent: str, amount: Money, reference: str, key: st
 
 
 def read_refund(refund_id: str) -> RefundState:
-    return reading.refund(_ask(lambda stripe: stripe.refunds.retrieve(refund_id)))
+    return reading.refund(_ask(lambda stripe: stripe.refunds.retrieve(_id(refund_id))))
 
 
 def find_refund(*, payment_intent: str, reference: str) -> RefundState | None:
@@ -151,14 +167,14 @@ def find_refund(*, payment_intent: str, reference: str) -> RefundState | None:
 
 
 def read_dispute(dispute_id: str) -> DisputeState:
-    return reading.dispute(_ask(lambda stripe: stripe.disputes.retrieve(dispute_id)))
+    return reading.dispute(_ask(lambda stripe: stripe.disputes.retrieve(_id(dispute_id))))
 
 
 # Subscriptions
 
 
 def read_subscription(subscription_id: str) -> SubscriptionState:
-    return reading.subscription(_ask(lambda stripe: stripe.subscriptions.retrieve(subscription_id)))
+    return reading.subscription(_ask(lambda stripe: stripe.subscriptions.retrieve(_id(subscription_id))))
 
 
 def end_with_period(*, subscription_id: str, ends: bool, key: str) -> SubscriptionState:
@@ -170,14 +186,28 @@ def end_with_period(*, subscription_id: str, ends: bool, key: str) -> Subscripti
 
 
 def read_invoice(invoice_id: str) -> InvoiceState:
-    invoice: Any = _ask(lambda stripe: stripe.invoices.retrieve(invoice_id))
+    return _invoice(_ask(lambda stripe: stripe.invoices.retrieve(_id(invoice_id))))
+
+
+def paid_invoices(subscription_id: str) -> Iterator[InvoiceState]:
+    """Yield the paid invoices of a subscription, newest first."""
+    params = _params({"subscription": _id(subscription_id), "status": "paid", "limit": PAGE})
+    for invoice in _all(lambda stripe: stripe.invoices.list(params)):
+        yield _invoice(invoice)
+
+
+def find_invoice(*, payment_intent: str) -> InvoiceState | None:
+    """Return the invoice that was paid by this payment, if it paid one."""
+    payment = {"type": "payment_intent", "payment_intent": _id(payment_intent)}
+    params = _params({"payment": payment, "limit": PAGE})
+    payments: Any = _ask(lambda stripe: stripe.invoice_payments.list(params))
+    invoices = [reading.id_of(reading.said(one, "invoice")) for one in payments.data]
+    return read_invoice(invoices[0]) if invoices else None
+
+
+def _invoice(invoice: Any) -> InvoiceState:
     is_paid = reading.said(invoice, "status") == "paid"
-    return InvoiceState(
-        id=invoice.id,
-        subscription=reading.id_of(reading.said(invoice, "parent", "subscription_details", "subscription")),
-        is_paid=is_paid,
-        payment=_payment_of(invoice_id) if is_paid and invoice.amount_paid else None,
-    )
+    return reading.invoice(invoice, _payment_of(invoice.id) if is_paid and invoice.amount_paid else None)
 
 
 def _payment_of(invoice_id: str) -> Payment | None:
@@ -207,7 +237,7 @@ def create_account(*, email: str, reference: str, key: str) -> AccountState:
 
 
 def read_account(account_id: str) -> AccountState:
-    return reading.account(_ask(lambda stripe: stripe.accounts.retrieve(account_id)))
+    return reading.account(_ask(lambda stripe: stripe.accounts.retrieve(_id(account_id))))
 
 
 def onboarding_link(*, account_id: str, return_url: str, refresh_url: str) -> str:
@@ -235,7 +265,7 @@ def create_transfer(*, destination: str, amount: Money, reference: str, key: str
 
 
 def read_transfer(transfer_id: str) -> TransferState:
-    return reading.transfer(_ask(lambda stripe: stripe.transfers.retrieve(transfer_id)))
+    return reading.transfer(_ask(lambda stripe: stripe.transfers.retrieve(_id(transfer_id))))
 
 
 def find_transfer(*, reference: str) -> TransferState | None:
@@ -245,6 +275,19 @@ def find_transfer(*, reference: str) -> TransferState | None:
     return next(
         (reading.transfer(one) for one in transfers if reading.label(one, "reference") == reference), None
     )
+
+
+def reversals(transfer_id: str) -> Iterator[ReversalState]:
+    """Yield what was taken back of a transfer, newest first."""
+    params = _params({"limit": PAGE})
+    for one in _all(lambda stripe: stripe.transfers.reversals.list(_id(transfer_id), params)):
+        yield reading.reversal(one)
+
+
+def read_bank_payout(payout_id: str, *, account_id: str) -> BankPayoutState:
+    """Return what went from a payee's account to their bank."""
+    as_payee: Any = {"stripe_account": _id(account_id)}
+    return reading.bank_payout(_ask(lambda stripe: stripe.payouts.retrieve(_id(payout_id), options=as_payee)))
 
 
 # The balance
@@ -261,7 +304,7 @@ def movements() -> Iterator[Movement]:
 
 
 def read_event(payload: bytes, signature: str) -> SignedEvent:
-    """Return the event in a webhook's body. Raise InvalidSignature, WrongVersion."""
+    """Return the event in a webhook's body, in whatever version of the API. Raise InvalidSignature."""
     for secret in settings.STRIPE_WEBHOOK_SECRETS:
         try:
             event = stripe.Webhook.construct_event(payload, signature, secret)
@@ -269,10 +312,6 @@ def read_event(payload: bytes, signature: str) -> SignedEvent:
             continue
         except ValueError as error:
             raise InvalidSignature("The body is no event.") from error
-        if reading.said(event, "api_version") != API_VERSION:
-            raise WrongVersion(
-                f"The endpoint sends {reading.said(event, 'api_version')}; we read {API_VERSION}."
-            )
         return reading.event(event)
     raise InvalidSignature("The signature fits none of our secrets.")
 
@@ -326,6 +365,12 @@ def _client(key: str, base: str) -> stripe.StripeClient:
         max_network_retries=FURTHER_ATTEMPTS,
         http_client=stripe.RequestsClient(timeout=TIMEOUT_SECONDS),
     )
+
+
+def _id(identity: str) -> str:
+    if not identity:
+        raise NothingToAskFor("There is no id to ask Stripe about.")
+    return identity
 
 
 def _params(params: dict[str, Any]) -> Any:

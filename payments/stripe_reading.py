@@ -10,12 +10,15 @@ from typing import Any
 from payments.money import Money
 from payments.stripe_records import (
     AccountState,
+    BankPayoutState,
     CheckoutState,
     DisputeState,
+    InvoiceState,
     Movement,
     Paid,
     Payment,
     RefundState,
+    ReversalState,
     SignedEvent,
     SubscriptionState,
     TransferState,
@@ -41,12 +44,13 @@ def payment(intent: Any) -> Payment | None:
         charge=charge.id,
         amount=money(charge.amount, charge.currency),
         stripe_fee=money(booked.fee, booked.currency) if booked else None,
+        settled=money(booked.amount, booked.currency) if booked else None,
     )
 
 
 def dispute(dispute: Any) -> DisputeState:
     movements = dispute.balance_transactions
-    settled_in = {one.currency for one in movements} or {dispute.currency}
+    settled_in = movements[0].currency if movements else dispute.currency
     return DisputeState(
         id=dispute.id,
         payment_intent=id_of(said(dispute, "payment_intent")),
@@ -55,7 +59,7 @@ def dispute(dispute: Any) -> DisputeState:
         reason=said(dispute, "reason") or "",
         is_withdrawn=any(one.amount < 0 for one in movements),
         is_reinstated=any(one.amount > 0 for one in movements),
-        stripe_fee=money(sum(one.fee for one in movements), *settled_in),
+        stripe_fee=money(sum(one.fee for one in movements), settled_in),
     )
 
 
@@ -66,7 +70,7 @@ def movement(line: Any) -> Movement:
         source=id_of(said(line, "source")),
         amount=money(line.amount, line.currency),
         fee=money(line.fee, line.currency),
-        made_at=datetime.fromtimestamp(line.created, UTC),
+        made_at=moment(line.created),
     )
 
 
@@ -94,15 +98,15 @@ def refund(refund: Any) -> RefundState:
         status=said(refund, "status") or "pending",
         reference=label(refund, "reference"),
         failure=said(refund, "failure_reason") or "",
+        payment_intent=id_of(said(refund, "payment_intent")),
+        amount=money(refund.amount, refund.currency),
     )
 
 
 def subscription(subscription: Any) -> SubscriptionState:
-    ends = [item.current_period_end for item in subscription["items"].data]
     return SubscriptionState(
         id=subscription.id,
         status=subscription.status,
-        paid_until=datetime.fromtimestamp(max(ends), UTC) if ends else None,
         ends_at_period_end=subscription.cancel_at_period_end,
         reference=label(subscription, "reference"),
         kind=label(subscription, "kind"),
@@ -114,6 +118,8 @@ def account(account: Any) -> AccountState:
         id=account.id,
         details_submitted=bool(said(account, "details_submitted")),
         transfers_active=said(account, "capabilities", "transfers") == "active",
+        payouts_enabled=bool(said(account, "payouts_enabled")),
+        reference=label(account, "reference"),
         requirements=list(said(account, "requirements", "currently_due") or []),
     )
 
@@ -127,19 +133,52 @@ def transfer(transfer: Any) -> TransferState:
     )
 
 
+def invoice(invoice: Any, payment: Payment | None) -> InvoiceState:
+    periods = [line.period for line in invoice.lines.data]
+    return InvoiceState(
+        id=invoice.id,
+        subscription=id_of(said(invoice, "parent", "subscription_details", "subscription")),
+        is_paid=said(invoice, "status") == "paid",
+        payment=payment,
+        due=money(invoice.amount_due, invoice.currency),
+        starts_at=moment(min(each.start for each in periods)) if periods else None,
+        ends_at=moment(max(each.end for each in periods)) if periods else None,
+    )
+
+
+def reversal(reversal: Any) -> ReversalState:
+    return ReversalState(id=reversal.id, amount=money(reversal.amount, reversal.currency))
+
+
+def bank_payout(payout: Any) -> BankPayoutState:
+    return BankPayoutState(
+        id=payout.id,
+        status=payout.status,
+        amount=money(payout.amount, payout.currency),
+        made_at=moment(payout.created),
+        failure=said(payout, "failure_message") or said(payout, "failure_code") or "",
+    )
+
+
 def event(event: Any) -> SignedEvent:
+    """Return what we keep of an event: whose it is and what about. What it says of people is not kept."""
+    about = said(event, "data", "object")
     return SignedEvent(
         id=event.id,
         kind=event.type,
         account=said(event, "account") or "",
         api_version=said(event, "api_version") or "",
-        body=event.to_dict(for_json=True),
+        body={"data": {"object": {"id": id_of(about), "object": said(about, "object") or ""}}},
     )
 
 
 def label(thing: Any, name: str) -> str:
     metadata = said(thing, "metadata")
     return str(metadata[name]) if metadata and name in metadata else ""
+
+
+def moment(seconds: int) -> datetime:
+    return datetime.fromtimestamp(seconds, UTC)
 
 
 def money(minor: int, currency: str) -> Money:

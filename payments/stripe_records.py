@@ -55,15 +55,20 @@ class Payment:
     reference: str
     charge: str
     amount: Money
-    stripe_fee: Money | None
+    stripe_fee: Money | None  # in the currency that Stripe settles in
+    settled: Money | None = None  # what came into our balance for it, before the fee
 
 
 @dataclass(frozen=True, slots=True)
 class RefundState:
+    """Money on its way back. Without `reference` it was made at Stripe itself."""
+
     id: str
     status: str  # pending, requires_action, succeeded, failed, canceled
     reference: str = ""
     failure: str = ""
+    payment_intent: str = ""
+    amount: Money | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,7 +89,6 @@ class DisputeState:
 class SubscriptionState:
     id: str
     status: str  # active, trialing, past_due, unpaid, canceled, incomplete, incomplete_expired, paused
-    paid_until: datetime | None
     ends_at_period_end: bool
     reference: str
     kind: str
@@ -92,12 +96,22 @@ class SubscriptionState:
 
 @dataclass(frozen=True, slots=True)
 class InvoiceState:
-    """An invoice of a subscription. It has a payment once it is paid, unless it came to nothing."""
+    """An invoice of a subscription: which time it is for, and what was paid for that.
+
+    It has a payment once it is paid, unless it came to nothing or was marked as paid outside Stripe.
+    """
 
     id: str
     subscription: str
     is_paid: bool
     payment: Payment | None
+    due: Money | None = None
+    starts_at: datetime | None = None
+    ends_at: datetime | None = None
+
+    @property
+    def was_paid_elsewhere(self) -> bool:
+        return self.is_paid and self.payment is None and self.due is not None and self.due.minor > 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -107,6 +121,8 @@ class AccountState:
     id: str
     details_submitted: bool
     transfers_active: bool
+    payouts_enabled: bool = False
+    reference: str = ""
     requirements: list[str] = field(default_factory=list)
 
 
@@ -118,6 +134,25 @@ class TransferState:
     destination: str
     amount: Money
     reference: str
+
+
+@dataclass(frozen=True, slots=True)
+class ReversalState:
+    """A transfer, or a part of it, taken back from the payee's account."""
+
+    id: str
+    amount: Money
+
+
+@dataclass(frozen=True, slots=True)
+class BankPayoutState:
+    """Money on its way from a payee's account at Stripe to their bank."""
+
+    id: str
+    status: str  # pending, in_transit, paid, failed, canceled
+    amount: Money
+    made_at: datetime
+    failure: str = ""
 
 
 @dataclass(frozen=True, slots=True)

@@ -8,14 +8,14 @@ from functools import partial
 
 from django.conf import settings
 from django.db import transaction
-from django.db.models import Q
+from django.db.models import Max, Q
 from django.utils.translation import gettext as _
 
 from accounts import audit
 from accounts.models import User
 from core import retries
 from payments import cases, charges, checkouts, releases, stripe_gateway
-from payments.models import Case, Charge, Payee, Subscription
+from payments.models import Case, Charge, PaidPeriod, Payee, Subscription
 from payments.money import Money
 from payments.states import WrongState, move
 from payments.stripe_records import InvoiceState, Paid, Purchase, SubscriptionState
@@ -113,11 +113,7 @@ def follow(*, subscription: Subscription, state: SubscriptionState, at: datetime
     if (is_stale and status is not Status.ENDED) or row.status == Status.ENDED:
         return set()
     news = set()
-    facts = {
-        "stripe_id": state.id,
-        "paid_until": state.paid_until,
-        "ends_at_period_end": state.ends_at_period_end,
-    }
+    facts = {"stripe_id": state.id, "ends_at_period_end": state.ends_at_period_end}
     if any(getattr(row, name) != value for name, value in facts.items()):
         news.add("changed")
     if status is not None and status != row.status:
@@ -141,12 +137,42 @@ def give_up(*, subscription: Subscription, at: datetime) -> set[str]:
 
 @transaction.atomic
 def take_payment(*, subscription: Subscription, invoice: InvoiceState, at: datetime) -> set[str]:
-    """Take in a paid month: a paid charge, once per invoice; return what is new: "paid". One transaction."""
+    """Take in a paid month, once per invoice: its time, and a charge for what was paid through Stripe.
+
+    What a subscription is paid for follows from these months alone: a declined renewal moves nothing.
+    Return what is new: "paid", "changed". One transaction.
+    """
+    if not invoice.is_paid:
+        return set()
+    row = Subscription.objects.select_for_update(of=("self",), no_key=True).get(pk=subscription.pk)
+    charge, is_first = _charge_for(row, invoice, at=at)
+    if invoice.was_paid_elsewhere:
+        _report_paid_elsewhere(row, invoice, at=at)
+    if invoice.starts_at is None or invoice.ends_at is None:
+        return {"paid"} if is_first else set()
+    times = {"starts_at": invoice.starts_at, "ends_at": invoice.ends_at}
+    period, is_new = PaidPeriod.objects.get_or_create(
+        invoice_id=invoice.id, defaults={"subscription": row, "charge": charge, **times}
+    )
+    if period.charge_id is None and charge is not None:
+        PaidPeriod.objects.filter(pk=period.pk).update(charge=charge)
+    news = recount(subscription=subscription, charge=charge, at=at)
+    return news | {"paid"} if is_first or (is_new and charge is None) else news
+
+
+def reference_of(invoice: InvoiceState) -> str:
+    """Return how the charge of an invoice is called."""
+    return f"invoice-{invoice.id}"
+
+
+def _charge_for(
+    subscription: Subscription, invoice: InvoiceState, *, at: datetime
+) -> tuple[Charge | None, bool]:
+    """Return the paid charge of an invoice, if money came through Stripe, and whether it is new."""
     payment = invoice.payment
     if payment is None:
-        return set()
-    Subscription.objects.select_for_update(of=("self",), no_key=True).get(pk=subscription.pk)
-    reference = f"invoice-{invoice.id}"
+        return None, False
+    reference = reference_of(invoice)
     charge = Charge.objects.filter(reference=reference).first() or charges.ask(
         payee=subscription.payee,
         buyer=subscription.buyer,
@@ -158,7 +184,42 @@ def take_payment(*, subscription: Subscription, invoice: InvoiceState, at: datet
     )
     charges.learn_payment(charge=charge, payment=payment, at=at)
     is_first = charges.settle(charge=charge, payment_intent=payment.payment_intent, at=at)
-    return {"paid"} if is_first else set()
+    return charge, is_first
+
+
+def _report_paid_elsewhere(subscription: Subscription, invoice: InvoiceState, *, at: datetime) -> None:
+    cases.report(
+        kind=Case.Kind.INVOICE,
+        cause=reference_of(invoice),
+        what=_(
+            "A month of “%(description)s” (%(amount)s) was marked as paid outside Stripe. It counts as paid "
+            "for the member; no money came, so there is none in the books for the creator."
+        )
+        % {"description": subscription.description, "amount": invoice.due},
+        subject=subscription,
+        stripe_id=invoice.id,
+        at=at,
+    )
+
+
+@transaction.atomic
+def recount(*, subscription: Subscription, charge: Charge | None, at: datetime) -> set[str]:
+    """Say anew until when a subscription is paid, after something of `charge` was paid, returned or taken.
+
+    A month whose whole money is with the buyer again counts as not paid. Return what is new: "changed".
+    One transaction.
+    """
+    row = Subscription.objects.select_for_update(of=("self",), no_key=True).get(pk=subscription.pk)
+    if charge is not None:
+        is_returned = charge.remainder().amount.minor <= 0
+        months = PaidPeriod.objects.filter(charge=charge, returned_at__isnull=is_returned)
+        months.update(returned_at=at if is_returned else None)
+    until = row.periods.filter(returned_at=None).aggregate(until=Max("ends_at"))["until"]
+    is_new = until != row.paid_until
+    if is_new:
+        Subscription.objects.filter(pk=row.pk).update(paid_until=until)
+    subscription.refresh_from_db()
+    return {"changed"} if is_new else set()
 
 
 def release_due(*, at: datetime) -> int:

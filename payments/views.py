@@ -41,9 +41,6 @@ def webhook(request: HttpRequest) -> HttpResponse:
     except stripe_events.InvalidSignature as error:
         log.warning("webhook_refused", trouble=str(error))
         return HttpResponse(status=400)
-    except stripe_events.WrongVersion as error:
-        log.error("webhook_in_another_version", trouble=str(error))  # noqa: TRY400 -- the sentence says it all
-        return HttpResponse(status=400)
     return HttpResponse()
 
 

@@ -57,6 +57,23 @@ def refund(*, order: Order, by: User | None, reason: str, at: datetime) -> Refun
 
 
 @transaction.atomic
+def end_returned(*, order: Order, at: datetime) -> bool:
+    """End the tickets of an order whose money somebody gave back at Stripe itself. One transaction.
+
+    True only for the one who did it. An order that is not bought, or refunded by us, stays as it is.
+    """
+    order = sales.locked(order)
+    if not order.is_paid or order.charge is None:
+        return False
+    given = order.charge.refunds.exclude(status=Refund.Status.FAILED).order_by("created_at").last()
+    if given is None:  # a bank took it, and the bank may give it back
+        return False
+    _undo(order, by=None, reason=given.reason, at=at)
+    letters.refunded(order=order, refund=given, reason=given.reason, at=at)
+    return True
+
+
+@transaction.atomic
 def cancel_event(*, event: Event, by: User, reason: str, at: datetime) -> Event:
     """Call an event off: nothing is sold any more, and everybody gets their money back. Raise WrongState."""
     move(

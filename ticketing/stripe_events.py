@@ -4,10 +4,10 @@ from datetime import datetime
 
 import structlog
 
-from payments.models import StripeEvent
+from payments.models import Charge, StripeEvent
 from payments.stripe_events import answers
 from payments.stripe_records import CheckoutState
-from ticketing import sales
+from ticketing import aftersales, sales
 from ticketing.models import Order
 
 log = structlog.get_logger(__name__)
@@ -28,3 +28,18 @@ def checkout_told(*, event: StripeEvent, session: CheckoutState, at: datetime) -
         log.warning("unknown_order", reference=session.reference, stripe_event=event.stripe_id)
         return
     sales.heed(order=order, checkout=session, at=at)
+
+
+@answers("charge.returning", kind="order")
+def charge_returning(*, charge: Charge) -> None:
+    """Lock the order before its charge, as everybody does."""
+    Order.objects.select_for_update(of=("self",), no_key=True).filter(charge=charge).first()
+
+
+@answers("charge.returned", kind="order")
+def charge_returned(*, event: StripeEvent, charge: Charge, at: datetime) -> None:
+    """End the tickets of an order whose whole money is with its buyer again, whoever gave it back."""
+    del event
+    order = Order.objects.filter(charge=charge).first()
+    if order is not None:
+        aftersales.end_returned(order=order, at=at)

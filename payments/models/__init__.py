@@ -2,9 +2,9 @@ from payments.models.case import Case
 from payments.models.charge import Charge, Dispute, FeeQuestion, Refund
 from payments.models.ledger import LedgerAccount, Transfer
 from payments.models.payee import Payee
-from payments.models.payout import Approval, Payout
+from payments.models.payout import Approval, Payout, Reversal
 from payments.models.stripe_event import StripeEvent
-from payments.models.subscription import Subscription
+from payments.models.subscription import PaidPeriod, Subscription
 
 __all__ = [
     "Approval",
@@ -13,9 +13,11 @@ __all__ = [
     "Dispute",
     "FeeQuestion",
     "LedgerAccount",
+    "PaidPeriod",
     "Payee",
     "Payout",
     "Refund",
+    "Reversal",
     "StripeEvent",
     "Subscription",
     "Transfer",

@@ -96,6 +96,12 @@ class Charge(Retried):
         default="",
         help_text=_("What Stripe counts its fee in: what it settles in, whatever the price was in."),
     )
+    settled_minor = models.BigIntegerField(
+        null=True, blank=True, help_text=_("What came into our balance at Stripe, before its fee.")
+    )
+    settled_currency = models.CharField(
+        max_length=3, blank=True, default="", help_text=_("The currency that Stripe settled it in.")
+    )
     created_at = models.DateTimeField()
     paid_at = models.DateTimeField(null=True, blank=True)
     released_at = models.DateTimeField(null=True, blank=True)

@@ -17,6 +17,18 @@ class Payee(Retried):
     stripe_account_id = models.CharField(max_length=64, blank=True)
     details_submitted = models.BooleanField(default=False)
     transfers_active = models.BooleanField(default=False)
+    payouts_enabled = models.BooleanField(
+        default=False, help_text=_("Stripe pays on from their account into their bank.")
+    )
+    bank_failure = models.CharField(
+        max_length=300, blank=True, default="", help_text=_("Why their bank took no money the last time.")
+    )
+    bank_payout_made_at = models.DateTimeField(
+        null=True, blank=True, help_text=_("When the newest payout was made that their bank answered.")
+    )
+    accounts_left = models.PositiveSmallIntegerField(
+        default=0, help_text=_("How many accounts of theirs parted from us.")
+    )
     requirements = models.JSONField(
         default=list, blank=True, help_text=_("What Stripe still asks for, in Stripe's words.")
     )

@@ -147,3 +147,28 @@ class Approval(models.Model):
                 condition=Q(voided_at__isnull=True),
             ),
         ]
+
+
+class Reversal(models.Model):
+    """Money of a paid payout that was taken back from the payee's account, at Stripe, by a person."""
+
+    id = models.UUIDField(primary_key=True, default=uuid.uuid4, editable=False)
+    payout = models.ForeignKey(Payout, on_delete=models.PROTECT, related_name="reversals")
+    stripe_id = models.CharField(max_length=64, unique=True)
+    amount_minor = models.BigIntegerField()
+    currency = models.CharField(max_length=3)
+    at = models.DateTimeField()
+
+    class Meta:
+        constraints = [
+            models.CheckConstraint(name="a_reversal_takes_something_back", condition=Q(amount_minor__gt=0))
+        ]
+
+    @property
+    def amount(self) -> Money:
+        return Money(self.amount_minor, self.currency)
+
+    @property
+    def cause(self) -> str:
+        """How the books name this row."""
+        return f"reversal-{self.pk}"

@@ -3,7 +3,7 @@ from typing import ClassVar
 
 from django.conf import settings
 from django.db import models
-from django.db.models import Q
+from django.db.models import F, Q
 from django.utils.translation import gettext_lazy as _
 
 from core.retries import Retried
@@ -74,3 +74,31 @@ class Subscription(Retried):
     @property
     def amount(self) -> Money:
         return Money(self.amount_minor, self.currency)
+
+
+class PaidPeriod(models.Model):
+    """A month of a subscription that an invoice was paid for. What is paid for follows from these alone."""
+
+    subscription = models.ForeignKey(Subscription, on_delete=models.PROTECT, related_name="periods")
+    invoice_id = models.CharField(max_length=64, unique=True)
+    starts_at = models.DateTimeField()
+    ends_at = models.DateTimeField()
+    charge = models.OneToOneField(
+        "payments.Charge",
+        null=True,
+        blank=True,
+        on_delete=models.PROTECT,
+        related_name="period",
+        help_text=_("What was paid for it through Stripe; nothing if it was settled elsewhere or was free."),
+    )
+    returned_at = models.DateTimeField(
+        null=True, blank=True, help_text=_("Since when the whole of its money is with the buyer again.")
+    )
+
+    class Meta:
+        constraints = [
+            models.CheckConstraint(
+                name="a_period_ends_after_it_begins", condition=Q(ends_at__gt=F("starts_at"))
+            )
+        ]
+        indexes = [models.Index(fields=["subscription", "ends_at"], name="periods_of_a_subscription")]

@@ -13,8 +13,8 @@ from django.test import Client
 
 from core import retries
 from payments import answers, books, reconcile, stripe_events
-from payments.models import Charge, StripeEvent, Transfer
-from payments.stripe_gateway import API_VERSION, InvalidSignature, StripeUnavailable, WrongVersion
+from payments.models import Case, Charge, StripeEvent, Transfer
+from payments.stripe_gateway import API_VERSION, InvalidSignature, StripeUnavailable
 from tests.payments import parcels
 from tests.races import together
 
@@ -93,17 +93,28 @@ def test_either_of_two_secrets_will_do_while_they_are_changed(settings: "Setting
     assert receive(letter, at).stripe_id == "evt_1"
 
 
-def test_an_event_in_another_version_is_refused(client: Client, at: datetime) -> None:
-    letter = signed(api_version="2024-06-20")
-    with pytest.raises(WrongVersion):
-        receive(letter, at)
-    response = client.post(
-        "/payments/webhook/",
-        letter[0],
-        content_type="application/json",
-        headers={"Stripe-Signature": letter[1]},
-    )
-    assert response.status_code == 400
+def test_an_event_in_another_version_is_kept_and_handled_and_told_once(
+    stand_in: "StandIn", client: Client, checked_out: CheckedOut, at: datetime
+) -> None:
+    # It was answered with 400, and never taken in: Stripe gives up after some days.
+    charge = checked_out()
+    stand_in.pay(charge.checkout_id or "")
+    for number in range(2):
+        letter = signed(
+            id=f"evt_{number}", api_version="2024-06-20", data={"object": {"id": charge.checkout_id}}
+        )
+        response = client.post(
+            "/payments/webhook/",
+            letter[0],
+            content_type="application/json",
+            headers={"Stripe-Signature": letter[1]},
+        )
+        assert response.status_code == 200
+    stripe_events.handle_due(at=at + timedelta(minutes=1))
+    charge.refresh_from_db()
+    assert (charge.status, parcels.LETTERS) == ("paid", [charge.reference])
+    case = Case.objects.get()
+    assert (case.cause, "2024-06-20" in case.what) == ("api-version-2024-06-20", True)
 
 
 def test_the_version_is_the_one_that_the_sdk_was_made_for() -> None:

@@ -32,6 +32,9 @@ class Evening:
     subscription: str = ""
     invoice: str = ""
     payment_intent: str = ""
+    charge: str = ""
+    membership_payment: str = ""
+    bank_payout: str = ""
     refund: str = ""
     dispute: str = ""
     account: str = ""
@@ -58,6 +61,8 @@ QUESTIONS: dict[str, Callable[[Evening], Any]] = {
     "read_checkout": lambda it: gateway.read_checkout(it.checkout),
     "expire_checkout": lambda it: gateway.expire_checkout(it.checkout),
     "read_payment": lambda it: gateway.read_payment(it.payment_intent),
+    "read_payment_of_charge": lambda it: gateway.read_payment_of_charge(it.charge),
+    "refunds_of": lambda it: list(gateway.refunds_of(it.payment_intent)),
     "create_refund": lambda it: gateway.create_refund(
         payment_intent=it.payment_intent, amount=Money(100, "EUR"), reference="refund-1", key="refund-1"
     ),
@@ -69,6 +74,8 @@ QUESTIONS: dict[str, Callable[[Evening], Any]] = {
         subscription_id=it.subscription, ends=True, key="end-1"
     ),
     "read_invoice": lambda it: gateway.read_invoice(it.invoice),
+    "paid_invoices": lambda it: list(gateway.paid_invoices(it.subscription)),
+    "find_invoice": lambda it: gateway.find_invoice(payment_intent=it.membership_payment),
     "create_account": lambda _: gateway.create_account(
         email="ada@example.com", reference="payee-1", key="payee-1"
     ),
@@ -80,6 +87,8 @@ QUESTIONS: dict[str, Callable[[Evening], Any]] = {
         destination=it.account, amount=Money(100, "EUR"), reference="payout-1", key="payout-1"
     ),
     "read_transfer": lambda it: gateway.read_transfer(it.transfer),
+    "reversals": lambda it: list(gateway.reversals(it.transfer)),
+    "read_bank_payout": lambda it: gateway.read_bank_payout(it.bank_payout, account_id=it.account),
     "find_transfer": lambda _: gateway.find_transfer(reference="payout-1"),
     "movements": lambda _: list(gateway.movements()),
     "undelivered_events": lambda _: list(gateway.undelivered_events()),
