@@ -17,6 +17,7 @@ from django.core.exceptions import ValidationError
 
 from payments import (
     charges,
+    checkouts,
     disputes,
     made_elsewhere,
     payees,
@@ -282,6 +283,8 @@ def _transfer_reversed(event: StripeEvent, at: datetime) -> Deed:
 
 
 def _account(event: StripeEvent, at: datetime) -> Deed:
+    if Payee.objects.filter(accounts_left__contains=[event.object_id]).exists():
+        raise NothingFollows("The account has parted from us.")
     state = stripe_gateway.read_account(event.object_id)
     payee = Payee.objects.filter(stripe_account_id=state.id).first()
     if payee is None and state.reference:

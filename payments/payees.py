@@ -4,7 +4,7 @@ from datetime import datetime, timedelta
 from functools import partial
 
 from django.db import transaction
-from django.db.models import F, Q
+from django.db.models import Q
 from django.utils.translation import gettext as _
 
 from accounts import audit
@@ -26,7 +26,8 @@ def onboard(*, payee: Payee, return_url: str, refresh_url: str, at: datetime) ->
     """
     if not payee.stripe_account_id:
         # Who parted from us gets another account, so the key counts how often that was.
-        key = f"account-{payee.pk}-{payee.accounts_left}" if payee.accounts_left else f"account-{payee.pk}"
+        left = len(payee.accounts_left)
+        key = f"account-{payee.pk}-{left}" if left else f"account-{payee.pk}"
         account = stripe_gateway.create_account(email=payee.email, reference=f"payee-{payee.pk}", key=key)
         # An account made meanwhile stays: who reviewed a payout has seen that one.
         Payee.objects.filter(pk=payee.pk, stripe_account_id="").update(stripe_account_id=account.id)
@@ -106,11 +107,12 @@ def leave(*, payee: Payee, at: datetime) -> None:
 
     Nothing can be sent to it any more; the payee may make another one.
     """
+    payee = Payee.objects.select_for_update(of=("self",), no_key=True).get(pk=payee.pk)
     account = payee.stripe_account_id
     left = Payee.objects.filter(pk=payee.pk, stripe_account_id=account).exclude(stripe_account_id="")
     if not left.update(
         stripe_account_id="",
-        accounts_left=F("accounts_left") + 1,
+        accounts_left=[*payee.accounts_left, account],
         details_submitted=False,
         transfers_active=False,
         payouts_enabled=False,

@@ -68,7 +68,7 @@ def end_returned(*, order: Order, at: datetime) -> bool:
     given = order.charge.refunds.exclude(status=Refund.Status.FAILED).order_by("created_at").last()
     if given is None:  # a bank took it, and the bank may give it back
         return False
-    _undo(order, by=None, reason=given.reason, at=at)
+    _close(order, by=None, reason=given.reason, at=at)
     letters.refunded(order=order, refund=given, reason=given.reason, at=at)
     return True
 
@@ -115,12 +115,17 @@ def _undo(order: Order, *, by: User | None, reason: str, at: datetime) -> Refund
         # Somebody may have given it back at Stripe itself: the tickets end all the same.
         with suppress(refunds.NothingLeftToRefund):
             given = refunds.ask(charge=order.charge, reason=reason, by=by, at=at)
+    _close(order, by=by, reason=reason, at=at)
+    return given
+
+
+def _close(order: Order, *, by: User | None, reason: str, at: datetime) -> None:
+    """End an order whose money goes back: its tickets die, its seats are free."""
     move(order, Order.Status.REFUNDED, refunded_at=at)
     dying = list(order.tickets.live().select_related("event", "holder").order_by("id"))
     seats.give_back(Counter(ticket.ticket_type_id for ticket in dying))
     _end(dying, order, at)
     audit.record(actor=by, verb="order-refunded", subject=order, reason=reason, at=at)
-    return given
 
 
 def _end(tickets: Sequence[Ticket], order: Order, at: datetime) -> None:

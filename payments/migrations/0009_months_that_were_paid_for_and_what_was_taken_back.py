@@ -25,7 +25,7 @@ class Migration(migrations.Migration):
         migrations.AddField(
             model_name='payee',
             name='accounts_left',
-            field=models.PositiveSmallIntegerField(default=0, help_text='How many accounts of theirs parted from us.'),
+            field=models.JSONField(blank=True, default=list, help_text='Accounts of theirs at Stripe that parted from us.'),
         ),
         migrations.AddField(
             model_name='payee',

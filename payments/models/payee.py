@@ -26,8 +26,8 @@ class Payee(Retried):
     bank_payout_made_at = models.DateTimeField(
         null=True, blank=True, help_text=_("When the newest payout was made that their bank answered.")
     )
-    accounts_left = models.PositiveSmallIntegerField(
-        default=0, help_text=_("How many accounts of theirs parted from us.")
+    accounts_left = models.JSONField(
+        default=list, blank=True, help_text=_("Accounts of theirs at Stripe that parted from us.")
     )
     requirements = models.JSONField(
         default=list, blank=True, help_text=_("What Stripe still asks for, in Stripe's words.")

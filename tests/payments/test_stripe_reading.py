@@ -115,10 +115,12 @@ def evening(stand_in: "StandIn", at: datetime) -> Evening:
     sold = gateway.create_checkout(request=it.request(), key="order-1")
     it.payment_intent = stand_in.pay(sold.id, card="4000000000005126")["payment_intent"]
     it.refund = QUESTIONS["create_refund"](it).id
+    it.charge = stand_in.objects("charge")[0]["id"]
     it.transfer = QUESTIONS["create_transfer"](it).id
     member = gateway.create_checkout(request=it.request(monthly=True, reference="member-1"), key="member-1")
     it.subscription = stand_in.pay(member.id)["subscription"]
     it.invoice = stand_in.objects("invoice")[0]["id"]
+    it.membership_payment = stand_in.objects("payment_intent")[0]["id"]
     disputed = stand_in.pay(
         gateway.create_checkout(request=it.request(reference="order-2"), key="order-2").id,
         card="4000000000000259",
@@ -127,6 +129,9 @@ def evening(stand_in: "StandIn", at: datetime) -> Evening:
     assert disputed["payment_intent"]
     it.checkout = gateway.create_checkout(request=it.request(reference="order-3"), key="order-3").id
     stand_in.advance(3700)  # the refund fails, as its card does
+    stand_in.by_hand("reverse_transfer", transfer=it.transfer, amount=10)
+    it.bank_payout = stand_in.by_hand("pay_out", account=it.account)["id"]
+    stand_in.by_hand("fail_payout", payout=it.bank_payout)
     return it
 
 
