@@ -5,11 +5,14 @@ from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING
 
 import pytest
+import stripe
+from django.conf import settings
 
 from accounts.models import Letter, User
-from payments import books, payees, payouts, reconcile, refunds, stripe_events, summary
+from payments import books, made_elsewhere, payees, payouts, reconcile, refunds, stripe_events, summary
 from payments.models import Case, Charge, Payee, Payout, Refund, Reversal, StripeEvent, Transfer
 from payments.money import Money
+from payments.stripe_records import RefundState
 from tests import factories
 from tests.payments import parcels
 
@@ -116,9 +119,6 @@ def test_a_refund_made_at_stripe_before_its_payment_is_known_waits_for_it(
 
 @pytest.mark.broken_books
 def test_more_given_back_than_was_paid_is_a_case(paid: Charge, at: datetime) -> None:
-    from payments import made_elsewhere  # noqa: PLC0415 -- the one test that calls it by itself
-    from payments.stripe_records import RefundState  # noqa: PLC0415 -- the same
-
     for money in (Money(1201, "EUR"), Money(500, "AUD")):
         state = RefundState(f"re_{money.currency}", "succeeded", payment_intent="pi", amount=money)
         made_elsewhere.refund(charge=paid, state=state, at=at)
@@ -151,9 +151,6 @@ def test_a_transfer_taken_back_returns_to_the_balance_and_is_a_case(
 def test_money_sent_to_a_payee_at_stripe_by_hand_is_a_case(
     stand_in: "StandIn", deliver: Deliver, paid_payee: Payee
 ) -> None:
-    import stripe  # noqa: PLC0415 -- as somebody else at the same Stripe account
-    from django.conf import settings  # noqa: PLC0415 -- the same
-
     stand_in.by_hand("top_up", amount=5000, currency="eur")
     client = stripe.StripeClient(settings.STRIPE_SECRET_KEY, base_addresses={"api": stand_in.base_url})
     made = client.v1.transfers.create(
