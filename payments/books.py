@@ -78,6 +78,13 @@ PROMISES = {
         LEFT JOIN payments_transfer t ON t.reason = 'payout-reversed' AND t.reference = 'reversal-' || r.id
         WHERE COALESCE(t.amount_minor, 0) <> r.amount_minor
     """,
+    "no refund that waits for a person is forgotten": """
+        SELECT r.id FROM payments_refund r
+        WHERE r.status IN ('wanted', 'sent') AND r.given_up_at IS NOT NULL AND NOT EXISTS (
+            SELECT FROM payments_case c WHERE c.subject_kind = 'payments.refund'
+            AND c.subject_id = r.id::text AND c.settled_at IS NULL
+        )
+    """,
     "every dispute that took money is in the books, and one that gave it back": """
         SELECT d.id FROM payments_dispute d
         LEFT JOIN payments_transfer t ON t.reason = 'dispute' AND t.reference = 'dispute-' || d.id

@@ -5,7 +5,7 @@ from urllib.parse import urlencode
 
 from django.contrib import messages
 from django.core.paginator import Paginator
-from django.http import HttpRequest, HttpResponse
+from django.http import Http404, HttpRequest, HttpResponse
 from django.shortcuts import get_object_or_404, redirect, render
 from django.utils.timezone import now
 from django.utils.translation import gettext as _
@@ -14,9 +14,9 @@ from django.views.decorators.http import require_POST, require_safe
 
 from accounts.models import AuditEntry, User
 from core.retries import Retried
-from payments import cases
+from payments import cases, failed_refunds
 from payments.forms import NoteForm
-from payments.models import Case
+from payments.models import Case, Refund
 from payments.review_views import finance_only
 
 CASES_A_PAGE = 25
@@ -51,6 +51,10 @@ def _case(pk: int) -> Case:
     return get_object_or_404(Case.objects.select_related("settled_by"), pk=pk)
 
 
+def _is_owed(row: object) -> bool:
+    return isinstance(row, Refund) and row.status == Refund.Status.WANTED and row.given_up_at is not None
+
+
 def _page(request: HttpRequest, case: Case, form: NoteForm) -> HttpResponse:
     row = cases.subject_of(case)
     entries = AuditEntry.objects.filter(subject_kind="payments.case", subject_id=str(case.pk))
@@ -61,6 +65,7 @@ def _page(request: HttpRequest, case: Case, form: NoteForm) -> HttpResponse:
     context = {
         "case": case,
         "tried": row if isinstance(row, Retried) else None,
+        "is_owed": _is_owed(row),
         "dashboard": f"{DASHBOARD}?{urlencode({'query': case.stripe_id})}",
         "history": history,
         "form": form,
@@ -83,10 +88,32 @@ def try_again(request: HttpRequest, pk: int) -> HttpResponse:
 
 @finance_only
 @require_POST
+def end_refund(request: HttpRequest, pk: int, how: str) -> HttpResponse:
+    """Say how a refund ends that waits for a person: the buyer has the money another way, or is owed none."""
+    found, form = _case(pk), NoteForm(request.POST)
+    row = cases.subject_of(found)
+    if not isinstance(row, Refund):
+        raise Http404
+    if not form.is_valid():
+        return _page(request, found, form)
+    end = failed_refunds.given_by_hand if how == "by-hand" else failed_refunds.not_owed
+    try:
+        end(refund=row, by=cast("User", request.user), note=form.cleaned_data["note"], at=now())
+        messages.success(request, _("Settled."))
+    except failed_refunds.NotWaiting:
+        messages.info(request, _("This refund waits for nobody any more."))
+    return redirect("payments:case", pk)
+
+
+@finance_only
+@require_POST
 def settle(request: HttpRequest, pk: int) -> HttpResponse:
     found, form = _case(pk), NoteForm(request.POST)
     if not form.is_valid():
         return _page(request, found, form)
+    if _is_owed(cases.subject_of(found)):
+        messages.error(request, _("The buyer is still owed this money. Say whether they have it."))
+        return redirect("payments:case", pk)
     try:
         cases.settle(case=found, by=cast("User", request.user), note=form.cleaned_data["note"], at=now())
         messages.success(request, _("Settled."))

@@ -1,11 +1,14 @@
-"""What a payee is told of their money by e-mail. In the caller's transaction: owed exactly if it happened."""
+"""What payees are told of their money, and buyers of refunds, by e-mail.
+
+In the caller's transaction: owed exactly if it happened.
+"""
 
 from datetime import datetime
 
 from django.urls import reverse
 
 from accounts import links, mail
-from payments.models import Payee, Payout
+from payments.models import Payee, Payout, Refund
 from payments.money import Money
 
 
@@ -26,3 +29,19 @@ def bank_refused(*, payee: Payee, payout_id: str, amount: Money, failure: str, a
     mail.write(
         key=f"bank-{payout_id}", to=payee.email, template="payments/mail/bank_refused", context=context, at=at
     )
+
+
+def refund_late(*, refund: Refund, at: datetime) -> None:
+    """Tell the buyer that the money could not be given back yet, once for all attempts."""
+    _about_refund("refund_late", f"refund-late-{refund.pk}", refund, at)
+
+
+def refund_came_through(*, refund: Refund, at: datetime) -> None:
+    """Tell the buyer, who was told that it is late, that it is given back."""
+    _about_refund("refund_came_through", f"refund-came-through-{refund.pk}", refund, at)
+
+
+def _about_refund(template: str, key: str, refund: Refund, at: datetime) -> None:
+    charge = refund.charge
+    context = {"refund": refund, "charge": charge, "url": links.absolute("/")}
+    mail.write(key=key, to=charge.buyer.email, template=f"payments/mail/{template}", context=context, at=at)

@@ -7,7 +7,7 @@ from django.db import transaction
 from django.utils.translation import gettext as _
 
 from accounts import audit
-from payments import cases, ledger, pots, refunds
+from payments import cases, ledger, pots, refund_postings, refunds
 from payments.models import Case, Charge, LedgerAccount, Payee, Payout, Refund, Reversal
 from payments.stripe_records import RefundState, ReversalState, TransferState
 
@@ -55,7 +55,7 @@ def refund(*, charge: Charge, state: RefundState, at: datetime) -> None:
         created_at=at,
         asked_stripe_at=at,
     )
-    refunds.post([made], at=at)
+    refund_postings.post([made], at=at)
     audit.record(
         actor=None, verb="refund-adopted", subject=made, details={"amount": str(state.amount)}, at=at
     )

@@ -1,9 +1,9 @@
 """Money back: promised in the books at once, then sent through Stripe until it has an answer.
 
-A refund that the bank or Stripe refuses is undone in the books by transfers the other way.
+A refund that the bank or Stripe refuses is undone in the books by transfers the other way, and another row
+takes its place.
 """
 
-from collections import defaultdict
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
@@ -17,9 +17,8 @@ from django.utils.translation import gettext as _
 from accounts import audit
 from accounts.models import User
 from core import retries
-from payments import cases, ledger, pots, stripe_gateway
-from payments.ledger import Posting
-from payments.models import Case, Charge, Dispute, LedgerAccount, Refund
+from payments import cases, failed_refunds, refund_postings, stripe_gateway
+from payments.models import Case, Charge, Dispute, Refund
 from payments.models.charge import Remainder, remainders
 from payments.money import Money
 from payments.nudges import nudge
@@ -28,7 +27,6 @@ from payments.stripe_gateway import StripeRefused
 from payments.stripe_records import RefundState
 
 log = structlog.get_logger(__name__)
-Kind = LedgerAccount.Kind
 
 SENDS_AT_ONCE = 100
 # Beyond the day for which a key protects, so that a lost answer is looked up before anybody is troubled.
@@ -75,7 +73,7 @@ def ask(*, charge: Charge, amount: Money | None = None, reason: str, by: User | 
         raise NothingLeftToRefund
     refund = _promise(charge, amount, left, reason=reason, by=by, at=at)
     refund.save(force_insert=True)
-    post([refund], at=at)
+    refund_postings.post([refund], at=at)
     _record([refund], at=at)
     return refund
 
@@ -106,7 +104,7 @@ def ask_many(*, charges: Iterable[Charge], reason: str, by: User | None, at: dat
                 row, left[row.pk].amount, left[row.pk], reason=reason, by=by, at=at
             )
     promised = Refund.objects.bulk_create(asked.refunds.values())
-    post(promised, at=at)
+    refund_postings.post(promised, at=at)
     _record(promised, at=at)
     return asked
 
@@ -146,38 +144,6 @@ def _record(promised: Sequence[Refund], *, at: datetime) -> None:
         nudge("payments.tasks.send_due")
 
 
-def post(refunds: Sequence[Refund], *, at: datetime, is_undone: bool = False) -> None:
-    """Post each fee's part from our fees to the payee's pot, and each amount from there to the buyers.
-
-    The charges are locked; payees are locked after them, in the order of their ids.
-    """
-    by_payee: dict[UUID, list[Refund]] = defaultdict(list)
-    for refund in refunds:
-        by_payee[refund.charge.payee_id].append(refund)
-    for payee_id in sorted(by_payee):
-        payee = pots.lock(payee_id)
-        fees = ledger.account(kind=Kind.FEES, currency=payee.currency)
-        buyers = ledger.account(kind=Kind.BUYERS, currency=payee.currency)
-        pot = {
-            kind: ledger.account(kind=kind, currency=payee.currency, payee=payee)
-            for kind in {pots.kind_of(refund.charge) for refund in by_payee[payee_id]}
-        }
-        postings = []
-        for refund in by_payee[payee_id]:
-            own, cause = pot[pots.kind_of(refund.charge)], refund.cause
-            legs = [("refund-fee", fees, own, refund.fee), ("refund", own, buyers, refund.amount)]
-            if is_undone:
-                legs = [
-                    (f"{reason}-undone", target, source, money)
-                    for reason, source, target, money in legs[::-1]
-                ]
-            postings += [
-                Posting(source, target, money, reason, cause) for reason, source, target, money in legs
-            ]
-        ledger.post_many(postings, at=at)
-        pots.notice_debt(payee, at=at)
-
-
 def send(*, refund: Refund, at: datetime) -> None:
     """Take a refund a step further: ask Stripe for it, or how it stands. Any number may try at once.
 
@@ -199,10 +165,23 @@ def _step(refund: Refund, *, at: datetime) -> None:
         if Refund.objects.filter(pk=refund.pk).exclude(stripe_id=None).exists():
             return  # somebody gave the same back at Stripe meanwhile, and that stands for this one
         log.warning("refund_refused", refund=str(refund.pk), code=no.code, words=str(no))
-        fail(refund=refund, failure=no.code or str(no), at=at)
+        if no.code == "charge_already_refunded":
+            _look_who_did(refund, at=at)
+        else:
+            fail(refund=refund, failure=no.code or str(no), at=at)
     else:
         if answer is not None:
             heed(refund=refund, state=answer, at=at)
+
+
+def _look_who_did(refund: Refund, *, at: datetime) -> None:
+    """Find out whether the money that is gone from the charge went by this refund. Asks Stripe."""
+    payment_intent = refund.charge.payment_intent_id or ""
+    ours = stripe_gateway.find_refund(payment_intent=payment_intent, reference=refund.cause)
+    if ours is not None:
+        heed(refund=refund, state=ours, at=at)
+    else:
+        failed_refunds.set_aside(refund, at=at)
 
 
 def send_due(*, at: datetime) -> int:
@@ -249,27 +228,32 @@ def _ask_stripe(refund: Refund, *, at: datetime) -> RefundState | None:
     )
 
 
+@transaction.atomic
 def heed(*, refund: Refund, state: RefundState, at: datetime) -> None:
     """Take in how a refund stands at Stripe. One transaction; again and again does no harm."""
     if state.status in {"failed", "canceled"}:
         fail(refund=refund, failure=state.failure or state.status, stripe_id=state.id, at=at)
         return
     is_done = state.status == "succeeded"
+    known = {"stripe_id": state.id} | ({"done_at": at} if is_done else {})
     try:
-        move(
-            refund,
-            Refund.Status.DONE if is_done else Refund.Status.SENT,
-            stripe_id=state.id,
-        )
+        move(refund, Refund.Status.DONE if is_done else Refund.Status.SENT, **known)
     except WrongState:  # known already, or further on
         is_done = refund.status != Refund.Status.SENT
+    else:
+        if is_done:
+            failed_refunds.came_through(refund, at=at)
     retries.rest(refund, until=None if is_done else at + ASKS_AFTER)
     cases.it_worked(cause=f"{refund.cause}-unanswered", note=_("Stripe answered after all."), at=at)
 
 
 @transaction.atomic
 def fail(*, refund: Refund, failure: str, stripe_id: str | None = None, at: datetime) -> bool:
-    """Take in that the money did not go back: undone in the books. One transaction; True for one caller."""
+    """Take in that the money did not go back. One transaction; True for one caller.
+
+    The books undo this attempt, and another row takes its place at once, unless the bank decides: what the
+    buyer is owed stays out of the creator's balance. See `failed_refunds`.
+    """
     charge = Charge.objects.select_for_update(of=("self",), no_key=True).get(pk=refund.charge_id)
     known = {"stripe_id": stripe_id} if stripe_id else {}
     try:
@@ -277,7 +261,8 @@ def fail(*, refund: Refund, failure: str, stripe_id: str | None = None, at: date
     except WrongState:
         return False
     refund.charge = charge
-    post([refund], at=at, is_undone=True)
+    anew = failed_refunds.next_attempt(refund, at=at)
+    refund_postings.post([anew] if anew else [], undone=[refund], at=at)
     audit.record(actor=None, verb="refund-failed", subject=refund, reason=failure[:200], at=at)
     log.error("refund_failed", refund=str(refund.pk), failure=failure)
     return True

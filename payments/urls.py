@@ -15,6 +15,10 @@ urlpatterns = [
     path("review/cases/<int:pk>/", case_views.case, name="case"),
     path("review/cases/<int:pk>/again/", case_views.try_again, name="try_case_again"),
     path("review/cases/<int:pk>/settle/", case_views.settle, name="settle_case"),
+    path("review/cases/<int:pk>/by-hand/", case_views.end_refund, {"how": "by-hand"}, name="refund_by_hand"),
+    path(
+        "review/cases/<int:pk>/not-owed/", case_views.end_refund, {"how": "not-owed"}, name="refund_not_owed"
+    ),
     path("review/<uuid:pk>/", review_views.review, name="review"),
     path("review/<uuid:pk>/approve/", review_views.approve, name="approve"),
     path("review/<uuid:pk>/hold/", review_views.hold, name="hold"),

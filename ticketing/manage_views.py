@@ -20,7 +20,7 @@ from accounts.models import User
 from clubs import officers
 from clubs.models import Club
 from clubs.officers import Power
-from payments import refunds
+from payments import refund_standing, refunds
 from payments.states import WrongState
 from ticketing import aftersales, money_back, offers, programme, takings
 from ticketing.forms import BaseOfferFormSet, EventForm, ReasonForm, SearchForm, blank_offers, offers_of
@@ -237,6 +237,7 @@ def order(request: HttpRequest, pk: UUID) -> HttpResponse:
         "event": found.event,
         "tickets": found.tickets.select_related("ticket_type", "holder").order_by("created_at", "id"),
         "refunds": refunds_of_it,
+        "money_back": refund_standing.of([found.charge]).get(found.charge.pk) if found.charge else None,
         "reason_form": ReasonForm(),
     }
     return render(request, "ticketing/manage/order.html", context)
@@ -261,7 +262,7 @@ def refund(request: HttpRequest, pk: UUID) -> HttpResponse:
             _("The buyer's bank is taking this payment back, so it cannot be refunded a second time."),
         )
     else:
-        messages.success(request, _("Refunded. The buyer is told, and the ticket opens no door any more."))
+        messages.success(request, _("The money is on its way back. The buyer is told."))
     return redirect("ticketing:manage_order", pk)
 
 

@@ -36,6 +36,7 @@ LOOKS_AGAIN = timedelta(minutes=15)  # at what others decide: banks, and buyers 
 PATIENCE = retries.Patience(
     pauses=(timedelta(minutes=2), timedelta(minutes=5), timedelta(minutes=30), timedelta(hours=3)), most=30
 )
+WAITS_FOR_A_PERSON = Q(status=Refund.Status.WANTED, given_up_at__isnull=False)
 LIVING = (Order.Status.HELD, Order.Status.PAID)
 
 
@@ -87,20 +88,17 @@ def _with_the_bank() -> Exists:
 
 
 def _refused() -> Exists:
-    """Tell whether an order's refund was refused, and none has taken its place."""
-    others = Refund.objects.filter(charge=OuterRef("charge")).exclude(status=Refund.Status.FAILED)
-    failed = Refund.objects.filter(charge=OuterRef("charge"), status=Refund.Status.FAILED)
-    return Exists(failed.exclude(Exists(others)))
+    """Tell whether an order's refund did not come through and waits for a person of finance."""
+    return Exists(Refund.objects.filter(WAITS_FOR_A_PERSON, charge=OuterRef("charge")))
 
 
 def _open_again() -> None:
     """Events that were done are not, once a bank has sent a refund back."""
-    others = Refund.objects.filter(charge=OuterRef("charge")).exclude(status=Refund.Status.FAILED)
     refused = Refund.objects.filter(
-        status=Refund.Status.FAILED,
+        WAITS_FOR_A_PERSON,
         charge__order__status=Order.Status.REFUNDED,
         charge__order__event__refunding_done_at__isnull=False,
-    ).exclude(Exists(others))
+    )
     events = set(refused.values_list("charge__order__event", flat=True))
     if events:
         Event.objects.filter(pk__in=events).update(refunding_done_at=None, next_attempt_at=None)
@@ -206,7 +204,7 @@ def _leave_one_out(order: Order, *, at: datetime) -> None:
     elif order.is_held:
         what = _("Stripe does not say whether order %(code)s was paid, so its buyer was left out.")
     else:
-        what = _("The refund of order %(code)s was refused, and none has taken its place.")
+        return  # its refund has a case of its own
     cases.report(
         kind=Case.Kind.REFUND,
         cause=_cause(order),

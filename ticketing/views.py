@@ -21,6 +21,8 @@ from django.views.decorators.http import require_GET, require_http_methods, requ
 
 from accounts.models import User
 from clubs import memberships, officers
+from payments import refund_standing
+from payments.refund_standing import MoneyBack
 from payments.stripe_gateway import StripeRefused, StripeUnavailable
 from ticketing import entitlement, passing, sales, seats
 from ticketing.forms import BasketForm
@@ -189,9 +191,11 @@ def _own_order(request: HttpRequest, pk: UUID) -> Order:
 def _order_context(request: HttpRequest, found: Order) -> dict[str, object]:
     tickets = list(found.tickets.select_related("ticket_type", "holder").order_by("created_at", "id"))
     may_pay = found.is_held and found.held_until > now()
+    [(_order, money)] = _with_money([found])
     return {
         "order": found,
         "state": f"{found.status}{'-to-pay' if may_pay else ''}",
+        "money_back": money,
         "event": found.event,
         "own": [ticket for ticket in tickets if ticket.holder_id == found.buyer_id],
         "for_friends": [ticket for ticket in tickets if ticket.holder_id != found.buyer_id],
@@ -230,15 +234,24 @@ def my_tickets(request: HttpRequest) -> HttpResponse:
     user, at = _user(request), now()
     mine = Ticket.objects.live().filter(holder=user).select_related("event__club", "ticket_type", "order")
     over = [Event.Status.ENDED, Event.Status.CANCELLED]
-    orders = Order.objects.filter(buyer=user).select_related("event").order_by("-placed_at", "-id")
+    orders = Order.objects.filter(buyer=user).select_related("event", "charge").order_by("-placed_at", "-id")
+    page = Paginator(orders, PER_PAGE).get_page(request.GET.get("page"))
     context = {
         "to_pay": orders.filter(status=Order.Status.HELD, held_until__gt=at)[:PER_PAGE],
         "coming": mine.exclude(event__status__in=over).order_by("event__starts_at", "id")[: PER_PAGE * 5],
         "over": mine.filter(event__status__in=over).order_by("-event__starts_at", "id")[:PER_PAGE],
-        "orders": Paginator(orders, PER_PAGE).get_page(request.GET.get("page")),
+        "orders": page,
+        "orders_and_money": _with_money(list(page)),
         "at": at,
     }
     return render(request, "ticketing/my_tickets.html", context)
+
+
+def _with_money(orders: list[Order]) -> list[tuple[Order, MoneyBack | None]]:
+    """Return each order with how its money comes back, if it does: the money decides the words."""
+    over = [order for order in orders if order.status in {Order.Status.REFUNDED, Order.Status.TOO_LATE}]
+    stands = refund_standing.of([order.charge for order in over if order.charge is not None])
+    return [(order, stands.get(order.charge_id) if order.charge_id else None) for order in orders]
 
 
 @login_required

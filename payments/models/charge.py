@@ -171,10 +171,11 @@ class Refund(Retried):
         WANTED = "wanted", _("To be sent")
         SENT = "sent", _("At Stripe")
         DONE = "done", _("Given back")
-        FAILED = "failed", _("Refused by the bank")
+        BY_HAND = "by-hand", _("Given back another way")
+        FAILED = "failed", _("Did not go through")
 
     MOVES: ClassVar = {
-        Status.WANTED: {Status.SENT, Status.DONE, Status.FAILED},
+        Status.WANTED: {Status.SENT, Status.DONE, Status.FAILED, Status.BY_HAND},
         Status.SENT: {Status.DONE, Status.FAILED},
         Status.DONE: {Status.FAILED},  # a bank may send it back days later
     }
@@ -195,6 +196,15 @@ class Refund(Retried):
     asked_stripe_at = models.DateTimeField(
         null=True, blank=True, help_text=_("When we first asked Stripe to send it.")
     )
+    done_at = models.DateTimeField(null=True, blank=True)
+    follows = models.OneToOneField(
+        "self",
+        null=True,
+        blank=True,
+        on_delete=models.PROTECT,
+        related_name="followed_by",
+        help_text=_("The attempt that failed and that this one takes the place of."),
+    )
 
     class Meta:
         constraints = [
@@ -209,6 +219,10 @@ class Refund(Retried):
             ),
             models.CheckConstraint(
                 name="a_failed_refund_says_why", condition=~Q(status="failed") | ~Q(failure="")
+            ),
+            models.CheckConstraint(
+                name="a_refund_given_back_says_when",
+                condition=~Q(status__in=["done", "by-hand"]) | Q(done_at__isnull=False),
             ),
         ]
         indexes = [
@@ -229,6 +243,12 @@ class Refund(Retried):
     def cause(self) -> str:
         """How the books and Stripe name this row."""
         return f"refund-{self.pk}"
+
+    @property
+    def is_late(self) -> bool:
+        """Whether the buyer should have had it by now: an attempt failed, or nobody answers."""
+        is_open = self.status in {self.Status.WANTED, self.Status.SENT}
+        return is_open and (self.follows_id is not None or self.given_up_at is not None)
 
 
 class DisputeQuerySet(models.QuerySet["Dispute"]):

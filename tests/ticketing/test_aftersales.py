@@ -106,7 +106,7 @@ def test_the_buyer_and_the_guest_are_told_and_the_deed_is_written_down(
         for letter in Letter.objects.filter(written_at=at, subject__contains="ghost")
     }
     assert told >= {
-        (ben.email, "Refunded: An evening of ghost stories"),
+        (ben.email, "Your money is on its way back: An evening of ghost stories"),
         (max.email, "Your ticket is no longer valid: An evening of ghost stories"),
     }
     assert "Night Voices says: Ben is ill" in Letter.objects.get(key=f"order-refunded-{order.pk}").text

@@ -10,7 +10,7 @@ from pytest_django import DjangoAssertNumQueries
 from accounts import mail
 from accounts.models import AuditEntry, Letter, User
 from core import pieces
-from payments import refunds
+from payments import cases, failed_refunds, refunds
 from payments.models import Case, Dispute, Refund
 from payments.sandbox.serve import StandIn
 from tests import factories
@@ -139,8 +139,9 @@ def test_a_refused_refund_opens_the_event_again_and_is_listed(
     refunds.fail(refund=Refund.objects.get(), failure="expired_or_canceled_card", at=at)
     money_back.give(at=at + HOUR)
     assert (done(event), list(money_back.left_out(event))) == (False, [order])
-    assert Case.objects.filter(cause=f"order-{order.pk}-left-out").exists()
-    refunds.ask(charge=box_office.charge(order), reason="again", by=None, at=at + HOUR)
+    waiting = Refund.objects.get(status=Refund.Status.WANTED)
+    assert cases.subject_of(Case.objects.get()) == waiting
+    failed_refunds.given_by_hand(refund=waiting, by=ada, note="By bank transfer.", at=at + HOUR)
     money_back.give(at=at + 2 * HOUR)
     assert (done(event), list(money_back.left_out(event))) == (True, [])
 

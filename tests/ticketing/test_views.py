@@ -274,7 +274,8 @@ def test_after_the_deadline_the_pay_button_is_gone(
 
 
 @pytest.mark.parametrize(
-    ("way", "words"), [("let go", "Let go"), ("refund", "Refunded"), ("late", "Paid too late")]
+    ("way", "words"),
+    [("let go", "Let go"), ("refund", "Your money is on its way back"), ("late", "Paid too late")],
 )
 def test_an_order_that_is_over_says_how(
     bens: Client, ada: User, ben: User, event: Event, at: datetime, way: str, words: str
