@@ -76,17 +76,17 @@ def test_the_money_decides_the_words(
         assert ">Refunded<" not in page + mine + office
 
 
-@pytest.mark.parametrize("orders", [1, 3])
 def test_the_list_costs_the_same_for_any_number(
-    client: Client, ada: User, ben: User, seat: TicketType, at: datetime, orders: int
+    client: Client, ada: User, ben: User, seat: TicketType, at: datetime
 ) -> None:
-
-    for _ in range(orders):
-        aftersales.refund(order=box_office.buy(ben, seat, at=at), by=ada, reason="ill", at=at)
     client.force_login(ben)
-    with CaptureQueriesContext(connection) as seen:
-        client.get(reverse("ticketing:my_tickets"))
-    assert len(seen) == 14
+    costs = []
+    for _ in range(3):
+        aftersales.refund(order=box_office.buy(ben, seat, at=at), by=ada, reason="ill", at=at)
+        with CaptureQueriesContext(connection) as seen:
+            client.get(reverse("ticketing:my_tickets"))
+        costs.append(len(seen))
+    assert costs[1:] == costs[:2]
 
 
 def test_a_letter_promises_no_more_than_is_known(refunded: Order) -> None:
