@@ -28,6 +28,11 @@ class Migration(migrations.Migration):
             name='status',
             field=models.CharField(choices=[('wanted', 'To be sent'), ('sent', 'At Stripe'), ('done', 'Given back'), ('by-hand', 'Given back another way'), ('failed', 'Did not go through')], default='wanted', max_length=8),
         ),
+        # What was given back before this was written down was given back when Stripe was asked.
+        migrations.RunSQL(
+            "UPDATE payments_refund SET done_at = COALESCE(asked_stripe_at, created_at) WHERE status = 'done'",
+            migrations.RunSQL.noop,
+        ),
         migrations.AddConstraint(
             model_name='refund',
             constraint=models.CheckConstraint(condition=models.Q(models.Q(('status__in', ['done', 'by-hand']), _negated=True), ('done_at__isnull', False), _connector='OR'), name='a_refund_given_back_says_when'),
