@@ -4,6 +4,7 @@ check() runs every hour, after every test and at the end of the demo. A promise 
 its columns say where.
 """
 
+import json
 from collections import defaultdict
 from dataclasses import dataclass
 from datetime import datetime
@@ -168,8 +169,12 @@ PROMISES = {
             AND y.voided_at IS NULL
         WHERE p.status IN ('approved', 'sending', 'paid')
         GROUP BY p.id
-        HAVING COUNT(y.id) < CASE
-            WHEN p.status <> 'paid' AND p.amount_minor > %(two_reviewers_above)s THEN 2 ELSE 1 END
+        HAVING COUNT(y.id) < CASE WHEN p.status <> 'paid' AND p.amount_minor + COALESCE((
+            SELECT SUM(o.amount_minor) FROM payments_payout o
+            WHERE o.payee_id = p.payee_id AND o.currency = p.currency AND o.id <> p.id
+              AND o.status IN ('approved', 'sending', 'paid') AND o.reviewed_at < p.reviewed_at
+              AND o.reviewed_at > p.reviewed_at - INTERVAL '7 days'
+        ), 0) > COALESCE((%(two_reviewers_above)s::jsonb ->> p.currency)::bigint, 0) THEN 2 ELSE 1 END
     """,
 }
 STRIPE_AGREES = "Stripe has moved what the books say, and nothing else"
@@ -182,7 +187,7 @@ def check(*, ask_stripe: bool = False, settled_by: datetime | None = None) -> li
     Raise StripeUnavailable when Stripe was asked and gave no answer.
     """
     broken = []
-    limits = {"two_reviewers_above": settings.TWO_REVIEWERS_ABOVE_MINOR}
+    limits = {"two_reviewers_above": json.dumps(settings.TWO_REVIEWERS_ABOVE)}
     with connection.cursor() as cursor:
         for promise, query in PROMISES.items():
             cursor.execute(f"{GROUND} {query} LIMIT {MOST_SHOWN}", limits)

@@ -10,14 +10,13 @@ from functools import partial
 from uuid import UUID, uuid4
 
 import structlog
-from django.conf import settings
 from django.db import transaction
 from django.utils.translation import gettext as _
 
 from accounts import audit
 from accounts.models import User
 from core import retries
-from payments import cases, debts, ledger, letters, pots, stripe_gateway, summary
+from payments import cases, debts, ledger, letters, limits, pots, stripe_gateway, summary
 from payments.models import Approval, Case, LedgerAccount, Payee, Payout
 from payments.money import Money
 from payments.nudges import nudge
@@ -117,17 +116,12 @@ def _under_review(payout: Payout, by: User) -> Payout:
     return row
 
 
-def needs_two(payout: Payout) -> bool:
-    """Return whether one yes is not enough for this amount."""
-    return bool(payout.amount_minor > settings.TWO_REVIEWERS_ABOVE_MINOR)
-
-
 @transaction.atomic
 def approve(*, payout: Payout, by: User, at: datetime) -> Payout:
     """Say yes to a payout, for the account that the payee has now. One transaction; it is sent after commit.
 
-    Above the limit it stays as it is until somebody else says yes, too. Raise OwnPayout, AlreadyApproved,
-    Owing, PayeeNotReady, WrongState.
+    Above the limit (see `limits`) it stays as it is until somebody else says yes, too.
+    Raise OwnPayout, AlreadyApproved, Owing, PayeeNotReady, WrongState.
     """
     row = _under_review(payout, by)
     if row.status not in {Status.REQUESTED, Status.HELD}:
@@ -142,7 +136,7 @@ def approve(*, payout: Payout, by: User, at: datetime) -> Payout:
     if not is_new:
         raise AlreadyApproved
     audit.record(actor=by, verb="payout-approved", subject=row, details={"destination": account}, at=at)
-    if not needs_two(row) or yeses.count() >= 2:
+    if not limits.needs_two(row, at=at) or yeses.count() >= 2:
         move(
             row,
             Status.APPROVED,

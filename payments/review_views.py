@@ -21,7 +21,7 @@ from django.views.decorators.http import require_POST, require_safe
 
 from accounts.factor import second_factor_required
 from accounts.models import AuditEntry, User
-from payments import evidence, payouts, summary
+from payments import evidence, limits, payouts, summary
 from payments.forms import ReasonForm
 from payments.models import Approval, Case, Payout
 from payments.states import WrongState
@@ -111,7 +111,8 @@ def _page(request: HttpRequest, payout: Payout, form: ReasonForm | None = None) 
         "history": history,
         "earlier": earlier[:EARLIER_SHOWN],
         "yeses": by,
-        "needs_two": payouts.needs_two(payout),
+        "needs_two": limits.needs_two(payout, at=now()),
+        "lately": limits.lately(payout, at=now()),
         "is_own": payout.requested_by_id == request.user.pk,
         "said_yes": any(approval.by_id == request.user.pk for approval in by),
         "is_undecided": payout.status in SHELVES["waiting"][1],

@@ -211,7 +211,17 @@ if DEBUG and not STRIPE_SECRET_KEY:
 PLATFORM_FEE_BASIS_POINTS = env.int("PLATFORM_FEE_BASIS_POINTS", default=800)
 HOLDING_DAYS = env.int("HOLDING_DAYS", default=7)
 HOLD_MINUTES = env.int("HOLD_MINUTES", default=10)
-TWO_REVIEWERS_ABOVE_MINOR = env.int("TWO_REVIEWERS_ABOVE_MINOR", default=200_000)
+TWO_REVIEWERS_ABOVE: dict[str, int] = {  # minor units: about two thousand euros each
+    "EUR": 200_000,
+    "USD": 200_000,
+    "GBP": 170_000,
+    "CHF": 190_000,
+    "SEK": 2_200_000,
+    "NOK": 2_300_000,
+    "DKK": 1_500_000,
+    "PLN": 850_000,
+    "JPY": 330_000,
+} | env.dict("TWO_REVIEWERS_ABOVE", cast={"value": int}, default={})
 
 # Sound.
 # What browsers may use to reach us; the server itself needs none. Credentials for TURN count for minutes.

@@ -138,7 +138,7 @@ def test_a_payee_below_zero_whom_nobody_noticed(busy: Payee, sold: Sold, at: dat
 def test_a_payout_that_nobody_else_approved(
     busy: Payee, rae: User, at: datetime, settings: "Settings", limit: int
 ) -> None:
-    settings.TWO_REVIEWERS_ABOVE_MINOR = limit
+    settings.TWO_REVIEWERS_ABOVE = {"EUR": limit}
     if limit == 100:  # one yes, where it takes two
         Approval.objects.create(payout=Payout.objects.get(), by=rae, destination="acct_night", at=at)
     Payout.objects.update(status="approved", destination="acct_night", reviewed_by=rae, reviewed_at=at)

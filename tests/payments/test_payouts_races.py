@@ -7,7 +7,7 @@ import pytest
 
 from accounts import audit
 from accounts.models import User
-from payments import books, payouts, refunds, releases, stripe_gateway, summary
+from payments import books, limits, payouts, refunds, releases, stripe_gateway, summary
 from payments.models import Payee, Payout
 from payments.money import Money
 from payments.states import move
@@ -47,7 +47,7 @@ def test_two_reviewers_decide_one_payout_once(
     asked: Payout, reviewers: list[User], at: datetime, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     # Seen failing without the lock in _under_review() and the condition in move(): both approve it.
-    meet(monkeypatch, payouts, "needs_two")
+    meet(monkeypatch, limits, "needs_two")
     answers = together(
         lambda: payouts.approve(payout=again(asked), by=reviewers[0], at=at),
         lambda: payouts.approve(payout=again(asked), by=reviewers[1], at=at),
@@ -79,8 +79,8 @@ def test_two_who_must_both_say_yes_say_it_at_once(
     settings: "Settings",
 ) -> None:
     # Seen failing without the lock in _under_review(): each counts only their own yes, and it waits for ever.
-    settings.TWO_REVIEWERS_ABOVE_MINOR = 999
-    meet(monkeypatch, payouts, "needs_two")
+    settings.TWO_REVIEWERS_ABOVE = {"EUR": 999}
+    meet(monkeypatch, limits, "needs_two")
     together(
         lambda: payouts.approve(payout=again(asked), by=reviewers[0], at=at),
         lambda: payouts.approve(payout=again(asked), by=reviewers[1], at=at),

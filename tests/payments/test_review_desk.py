@@ -162,7 +162,7 @@ def test_whoever_asked_sees_no_buttons_and_has_none(asked: Payout, sheet: str, a
 def test_above_the_limit_the_second_yes_comes_from_somebody_else(
     desk: Client, asked: Payout, sheet: str, settings: "Settings"
 ) -> None:
-    settings.TWO_REVIEWERS_ABOVE_MINOR = 999
+    settings.TWO_REVIEWERS_ABOVE = {"EUR": 999}
     assert said(desk.post(f"{sheet}approve/")) == "Your yes is noted. Somebody else has to approve it, too."
     assert (
         said(desk.post(f"{sheet}approve/"))
