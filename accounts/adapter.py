@@ -17,11 +17,12 @@ from cryptography.hazmat.primitives.kdf.hkdf import HKDF
 from django.conf import settings
 from django.contrib.auth.base_user import AbstractBaseUser
 from django.forms import ValidationError
+from django.http import HttpRequest
 from django.urls import reverse
 from django.utils.timezone import now
 from django.utils.translation import gettext as _
 
-from accounts import addresses, factor, letters, signup, standing
+from accounts import addresses, factor, letters, limits, links, signup, standing
 from accounts.models import User
 from core import email_addresses
 
@@ -32,17 +33,30 @@ class AccountAdapter(DefaultAccountAdapter):  # type: ignore[misc]  # allauth pu
     def send_mail(self, template_prefix: str, email: str, context: dict[str, Any]) -> None:
         """Put a letter of allauth's into the outbox. Each call is its own cause: one per code or deed."""
         key = f"{template_prefix}-{uuid.uuid4()}"
-        letters.write(template_prefix, key=key, to=email, context=context, at=now())
+        # allauth builds addresses from the request, whose Host is whatever somebody sent.
+        asked = self.request.get_host() if self.request else ""
+        ours = {name: links.at_home(word, instead_of=asked) for name, word in context.items()}
+        letters.write(template_prefix, key=key, to=email, context=ours, at=now())
 
     def clean_username(self, username: str, shallow: bool = False) -> str:  # noqa: FBT001, FBT002 -- allauth's signature
         username = super().clean_username(username, shallow=shallow)
         try:
             signup.check_handle(username)
+            if not shallow:
+                signup.check_not_kept(username, at=now())
         except signup.HandleReserved:
             raise ValidationError(_("This handle is reserved. Choose another one.")) from None
-        if not shallow and signup.is_handle_taken(username):
-            raise ValidationError(_("Somebody has a handle that looks the same. Choose another one."))
+        except signup.HandleKept:
+            raise self.validation_error("username_taken") from None
+        except signup.HandleLooksLikeAnother:
+            raise ValidationError(
+                _("Somebody has a handle that looks the same. Choose another one.")
+            ) from None
         return username
+
+    def _get_login_attempts_cache_key(self, request: HttpRequest, **credentials: Any) -> str:
+        """Count wrong passwords for the pair of network and account: a stranger locks no owner out."""
+        return limits.pair(request, super()._get_login_attempts_cache_key(request, **credentials))
 
     def is_reauthentication_required(self, *, app: str, **_kwargs: Any) -> bool:
         """Say whether the person has to show again who they are: not within ten minutes of the last time.

@@ -15,9 +15,10 @@ from django.contrib import messages
 from django.db import IntegrityError, transaction
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import redirect
+from django.utils.timezone import now
 from django.utils.translation import gettext_lazy as _
 
-from accounts import timezones
+from accounts import evenly, limits, signup, timezones
 from accounts.models import User
 from core.fields import AddressField, LineField
 
@@ -36,11 +37,15 @@ class PlainWords(forms.Form):
         "name": _("Name"),
     }
 
+    AUTOCOMPLETE: ClassVar[dict[str, str]] = {}
+
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
         for name, field in list(self.fields.items()):
             field.widget.attrs.pop("placeholder", None)
             field.label = self.LABELS.get(name, field.label)
+            if name in self.AUTOCOMPLETE:
+                field.widget.attrs["autocomplete"] = self.AUTOCOMPLETE[name]
             if isinstance(field, forms.EmailField):
                 self.fields[name] = AddressField(
                     label=field.label, required=field.required, widget=field.widget
@@ -85,14 +90,21 @@ class ZoneField(forms.CharField):
         return zone
 
 
+# People sign in with their address, so that is what a password manager keeps beside the password. The handle
+# is no user name to it: it would fill it in where the address belongs.
+WHO_SIGNS_IN = {"login": "username", "email": "username", "username": "nickname", "name": "name"}
+
+
 class LoginForm(PlainWords, allauth.LoginForm):  # type: ignore[misc]  # allauth publishes no types
-    def __init__(self, *args: Any, **kwargs: Any) -> None:
-        super().__init__(*args, **kwargs)
-        # What password managers keep beside the password is the address: nobody signs in by handle.
-        self.fields["login"].widget.attrs["autocomplete"] = "username"
+    AUTOCOMPLETE = WHO_SIGNS_IN
+
+    def clean(self) -> Any:
+        evenly.look_it_up(str(self.cleaned_data.get("login", "")))
+        return super().clean()
 
 
 class SignupForm(PlainWords, allauth.SignupForm):  # type: ignore[misc]  # the same
+    AUTOCOMPLETE = WHO_SIGNS_IN
     name = LineField(
         required=False,
         max_length=60,
@@ -107,10 +119,7 @@ class SignupForm(PlainWords, allauth.SignupForm):  # type: ignore[misc]  # the s
         self.fields["username"].help_text = _(
             "2 to 30 letters, figures and underscores. It is yours alone, and stays as you write it now."
         )
-        self.fields["username"].widget.attrs.update(
-            autocapitalize="none", autocomplete="nickname", spellcheck="false"
-        )
-        self.fields["email"].widget.attrs["autocomplete"] = "username"  # as in LoginForm
+        self.fields["username"].widget.attrs.update(autocapitalize="none", spellcheck="false")
         self.fields["password1"].help_text = _(
             "At least 10 characters. Leave it empty to sign in with a code by e-mail each time."
         )
@@ -121,12 +130,31 @@ class SignupForm(PlainWords, allauth.SignupForm):  # type: ignore[misc]  # the s
 
     def try_save(self, request: HttpRequest) -> tuple[User | None, HttpResponse | None]:
         """Save as allauth does. Of two people who take one handle at the same moment one is asked again."""
+        taken = self.account_already_exists
         try:
             with transaction.atomic():
-                return cast("tuple[User | None, HttpResponse | None]", super().try_save(request))
+                user = self._save_for_nobody(request) if taken else self.save(request)
+                signup.keep_handle(self.cleaned_data["username"], at=now())
         except IntegrityError:
             messages.error(request, _("Somebody took that handle just now. Choose another one."))
             raise ImmediateHttpResponse(redirect("account_signup")) from None
+        if not taken:
+            return user, None
+        evenly.confirm_nothing()
+        return cast("tuple[User | None, HttpResponse | None]", super().try_save(request))
+
+    def save(self, request: HttpRequest) -> User:
+        with transaction.atomic():
+            return cast("User", super().save(request))
+
+    def _save_for_nobody(self, request: HttpRequest) -> None:
+        """Do as for a free address, and take it back: who has an account shows in nothing."""
+        address = self.cleaned_data["email"]
+        self.cleaned_data["email"], self.account_already_exists = evenly.somewhere(), False
+        with transaction.atomic():
+            super().save(request)
+            transaction.set_rollback(True)
+        self.cleaned_data["email"], self.account_already_exists = address, True
 
     def signup(self, _request: HttpRequest, user: User) -> None:
         """Keep what allauth does not know about."""
@@ -136,7 +164,13 @@ class SignupForm(PlainWords, allauth.SignupForm):  # type: ignore[misc]  # the s
 
 
 class RequestLoginCodeForm(PlainWords, allauth.RequestLoginCodeForm):  # type: ignore[misc]  # the same
-    pass
+    AUTOCOMPLETE = WHO_SIGNS_IN
+
+    def clean_email(self) -> str:
+        address = str(super().clean_email())
+        evenly.look_it_up(address)
+        limits.ask_for_a_letter(address)
+        return address
 
 
 class ConfirmLoginCodeForm(PlainWords, allauth.ConfirmLoginCodeForm):  # type: ignore[misc]  # the same
@@ -156,7 +190,15 @@ class AddEmailForm(PlainWords, allauth.AddEmailForm):  # type: ignore[misc]  # t
 
 
 class ResetPasswordForm(PlainWords, allauth.ResetPasswordForm):  # type: ignore[misc]  # the same
-    pass
+    AUTOCOMPLETE = WHO_SIGNS_IN
+
+    def clean_email(self) -> str:
+        address = str(super().clean_email())
+        evenly.look_it_up(address)
+        limits.ask_for_a_letter(address)
+        if not self.users:
+            evenly.make_no_token()
+        return address
 
 
 class ResetPasswordKeyForm(PlainWords, allauth.ResetPasswordKeyForm):  # type: ignore[misc]  # the same

@@ -93,6 +93,19 @@ class User(AbstractBaseUser, PermissionsMixin):
         return self.handle
 
 
+class KeptHandle(models.Model):
+    """A handle that somebody signed up with: nobody else may have it while that may be confirmed."""
+
+    handle = models.CharField(max_length=30, primary_key=True)
+    seen = models.CharField(max_length=30, db_index=True, help_text=_("What it looks like."))
+    until = models.DateTimeField()
+
+    class Meta:
+        constraints = [
+            models.CheckConstraint(name="kept_handles_are_lower_case", condition=Q(handle=Lower("handle")))
+        ]
+
+
 class AddressChange(models.Model):
     """That an address changed: the old one may undo it for a week, after which this is forgotten."""
 

@@ -6,7 +6,7 @@ from allauth.account.models import EmailAddress
 from django.db.models import Exists, Func, OuterRef, ProtectedError, Value
 from django.db.models.functions import Lower
 
-from accounts.models import User
+from accounts.models import KeptHandle, User
 
 CONFIRM_WITHIN = timedelta(days=3)
 
@@ -42,11 +42,42 @@ class HandleReserved(ValueError):
     """Nobody may have this handle: it would pass for somebody else, or for the house."""
 
 
+class HandleKept(ValueError):
+    """Somebody signed up with this handle in the last days."""
+
+
+class HandleLooksLikeAnother(ValueError):
+    """Somebody has a handle that looks the same."""
+
+
 def check_handle(handle: str) -> None:
     """Raise HandleReserved if nobody may have this handle. Whether it is taken is another question."""
     bare = seen_handle(handle.replace("_", ""))
     if bare in _RESERVED_AS_SEEN or not bare or seen_handle(handle).startswith(seen_handle(CLOSED_PREFIX)):
         raise HandleReserved(handle)
+
+
+def check_not_kept(handle: str, *, at: datetime) -> None:
+    """Raise HandleKept or HandleLooksLikeAnother: by people who are here, or signed up in the last days."""
+    kept = KeptHandle.objects.filter(until__gt=at)
+    if kept.filter(handle=handle.lower()).exists():
+        raise HandleKept(handle)
+    if kept.filter(seen=seen_handle(handle)).exists() or is_handle_taken(handle):
+        raise HandleLooksLikeAnother(handle)
+
+
+def keep_handle(handle: str, *, at: datetime) -> None:
+    """Keep the handle of a sign-up as long as it may be confirmed.
+
+    Also of one whose address had an account already, of which nothing else is left: else a second try with
+    the same handle would tell which addresses have one.
+    """
+    kept = {"seen": seen_handle(handle), "until": at + CONFIRM_WITHIN}
+    KeptHandle.objects.update_or_create(handle=handle.lower(), defaults=kept)
+
+
+def forget_kept_handles(*, at: datetime) -> int:
+    return KeptHandle.objects.filter(until__lte=at).delete()[0]
 
 
 def forget_unconfirmed(*, at: datetime) -> int:

@@ -14,4 +14,5 @@ def tidy_up() -> None:
     """Forget what need not be kept: old letters, unconfirmed accounts, changed addresses."""
     mail.forget(at=now())
     signup.forget_unconfirmed(at=now())
+    signup.forget_kept_handles(at=now())
     addresses.forget(at=now())

@@ -12,6 +12,7 @@ from django.views.decorators.cache import never_cache
 from django.views.decorators.http import require_GET, require_POST
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
+from accounts import limits
 from rooms import admission, turn, words
 from rooms import doors as house_doors
 from rooms import stage as stage_machine
@@ -63,7 +64,7 @@ def seat(request: HttpRequest, slug: str) -> JsonResponse:
     """Take a seat, or come back to one's own. The answer holds what the page needs to connect."""
     event = _event(slug)
     try:
-        knock(f"{event.pk}:{request.user.pk or request.META.get('REMOTE_ADDR')}")
+        knock(f"{event.pk}:{request.user.pk or limits.network(request)}")
         wish = SeatWish.model_validate_json(request.body)
         admitted = _seat_for(request, event, wish)
     except TooOften:

@@ -170,6 +170,12 @@ ACCOUNT_EMAIL_NOTIFICATIONS = True
 ACCOUNT_SESSION_REMEMBER = True
 # Rate limits count by address: behind a proxy the address is what the proxy saw.
 ALLAUTH_TRUSTED_PROXY_COUNT = 1 if env.bool("BEHIND_PROXY", default=False) else 0
+# Per network, and per network and account together (`key`: accounts.limits), never per account alone.
+ACCOUNT_RATE_LIMITS = {
+    "login_failed": "10/m/ip,60/h/ip,5/5m/key",
+    "reset_password": "20/m/ip",  # and accounts.limits, for each letter that is asked for
+    "request_login_code": "20/m/ip",  # the same
+}
 ACCOUNT_PRESERVE_USERNAME_CASING = True
 ACCOUNT_EMAIL_VERIFICATION = "mandatory"
 ACCOUNT_EMAIL_VERIFICATION_BY_CODE_ENABLED = True

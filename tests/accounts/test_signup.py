@@ -161,3 +161,23 @@ def test_confirmed_and_needed_people_are_never_forgotten(at: datetime) -> None:
     UserFactory.create()
     ClubFactory.create(owner=UserFactory.create(verified=False))
     assert signup.forget_unconfirmed(at=at + timedelta(days=400)) == 0
+
+
+@pytest.mark.parametrize(
+    ("page", "told"),
+    [
+        (
+            "/account/signup/",
+            {"email": "username", "username": "nickname", "name": "name", "password1": "new-password"},
+        ),
+        ("/account/login/", {"login": "username", "password": "current-password"}),
+        ("/account/login/code/", {"email": "username"}),
+        ("/account/password/reset/", {"email": "username"}),
+    ],
+)
+def test_password_managers_keep_the_address_and_not_the_handle(
+    client: Client, page: str, told: dict[str, str]
+) -> None:
+    form = client.get(page).context["form"]
+    named = {name: field.widget.attrs.get("autocomplete") for name, field in form.fields.items()}
+    assert {name: how for name, how in named.items() if how} == told
