@@ -193,6 +193,7 @@ MFA_FORMS = {
     "add_webauthn": "accounts.forms.AddPasskeyForm",
 }
 MFA_SUPPORTED_TYPES = ["totp", "webauthn", "recovery_codes"]
+MFA_TOTP_TOLERANCE = 1  # a code of the half minute before or after: clocks differ, and people type
 MFA_PASSKEY_LOGIN_ENABLED = True
 MFA_WEBAUTHN_ALLOW_INSECURE_ORIGIN = DEBUG  # passkeys on http://localhost while developing
 USERSESSIONS_TRACK_ACTIVITY = True

@@ -131,7 +131,7 @@ def code_of_rae() -> str:
 
 def code_of(key: str) -> str:
     """Return the six figures that an authenticator app with this key would show now."""
-    counter = next(iter(totp.yield_hotp_counters_from_time()))
+    _before, counter, _after = totp.yield_hotp_counters_from_time()
     return str(totp.format_hotp_value(totp.hotp_value(key, counter)))
 
 
