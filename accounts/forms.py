@@ -133,7 +133,7 @@ class SignupForm(PlainWords, allauth.SignupForm):  # type: ignore[misc]  # the s
         taken = self.account_already_exists
         try:
             with transaction.atomic():
-                user = self._save_for_nobody(request) if taken else self.save(request)
+                user = self._save_and_take_back(request) if taken else self.save(request)
                 signup.keep_handle(self.cleaned_data["username"], at=now())
         except IntegrityError:
             messages.error(request, _("Somebody took that handle just now. Choose another one."))
@@ -147,14 +147,15 @@ class SignupForm(PlainWords, allauth.SignupForm):  # type: ignore[misc]  # the s
         with transaction.atomic():
             return cast("User", super().save(request))
 
-    def _save_for_nobody(self, request: HttpRequest) -> None:
+    def _save_and_take_back(self, request: HttpRequest) -> User:
         """Do as for a free address, and take it back: who has an account shows in nothing."""
         address = self.cleaned_data["email"]
         self.cleaned_data["email"], self.account_already_exists = evenly.somewhere(), False
         with transaction.atomic():
-            super().save(request)
+            nobody = cast("User", super().save(request))
             transaction.set_rollback(True)
         self.cleaned_data["email"], self.account_already_exists = address, True
+        return nobody
 
     def signup(self, _request: HttpRequest, user: User) -> None:
         """Keep what allauth does not know about."""
