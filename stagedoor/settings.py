@@ -103,6 +103,8 @@ DATABASES["default"]["CONN_MAX_AGE"] = env.int("CONN_MAX_AGE", default=0)
 # Whoever finds none free waits for one. Every other process has one thread that asks, and one connection.
 WEB_THREADS = env.int("WEB_THREADS", default=24)
 WEB_CONNECTIONS = WEB_THREADS + 4
+MOST_SOCKETS = env.int("MOST_SOCKETS", default=5_000)  # open at once, in each web process
+MOST_SOCKETS_PER_ADDRESS = env.int("MOST_SOCKETS_PER_ADDRESS", default=500)  # a school is one address
 if env.str("STAGEDOOR_PROCESS", default="") == "web":
     DATABASES["default"] |= {"CONN_MAX_AGE": 0, "CONN_HEALTH_CHECKS": True}
     DATABASES["default"]["OPTIONS"] = {
