@@ -34,6 +34,8 @@ POWERS: dict[str, frozenset[Power]] = {
     Officer.Role.MODERATOR: frozenset({Power.MODERATE}),
     Officer.Role.CASHIER: frozenset({Power.SEE_MONEY}),
 }
+HOSTING = [role for role, powers in POWERS.items() if Power.HOST in powers]
+MODERATING = [role for role, powers in POWERS.items() if Power.MODERATE in powers]
 
 
 class NotAllowed(Exception):

@@ -4,7 +4,7 @@ from datetime import datetime, timedelta
 
 import structlog
 from django.db import transaction
-from django.db.models import Q
+from django.db.models import F, Q, Value
 
 from accounts.afterwards import once_committed
 from payments.states import WrongState, move
@@ -12,7 +12,7 @@ from rooms import admission, callboard, delivery, media_calls
 from rooms.admission import raise_seq
 from rooms.models import Room, Seat
 from rooms.stage import NotAllowed, NotSeated
-from ticketing import programme
+from ticketing import letters, missed, programme
 from ticketing.models import Event
 
 EARLIEST = timedelta(
@@ -41,7 +41,7 @@ def open_doors(*, by: Seat, at: datetime) -> None:
         if at < room.event.starts_at - EARLIEST:
             raise TooEarly("Doors open at most two hours before the start.")
         try:
-            move(room, Room.Status.OPEN, opened_at=at)
+            move(room, Room.Status.OPEN, opened_at=at, shut_again_at=None)
         except WrongState as moved:
             raise DoorsHaveMoved("The room is open or closed already.") from moved
         programme.go_live(event=room.event, at=at)
@@ -59,22 +59,24 @@ def close_room(*, by: Seat, at: datetime) -> None:
 
 
 def close_forgotten(*, at: datetime) -> int:
-    """Close what nobody closed. Return how many rooms.
+    """Shut or close what nobody shut. Return how many rooms.
 
-    These are rooms whose hosts stay away, and rooms of events that were cancelled or ended elsewhere.
+    Rooms of events that are over, and rooms left by every host after the planned end, are closed. Before that
+    end the doors only shut again, so that a host who comes back can open them.
     """
-    closed = 0
+    done = 0
     for room_id in _forgotten(at):
         with transaction.atomic():
-            room = (
-                Room.objects.select_for_update(of=("self",), no_key=True)
-                .select_related("event")
-                .get(pk=room_id)
-            )
-            if _is_forgotten(room, at):
+            locked = Room.objects.select_for_update(of=("self",), no_key=True)
+            room = locked.select_related("event__club").get(pk=room_id)
+            if _is_over(room, at):
                 _close(room, at=at)
-                closed += 1
-    return closed
+            elif _is_left(room, at):
+                _shut_again(room, at=at)
+            else:
+                continue
+            done += 1
+    return done
 
 
 def watch_hosts(*, at: datetime) -> None:
@@ -123,18 +125,43 @@ def _close(room: Room, *, at: datetime) -> None:
     log.info("room_closed", delivery=room.event.delivery)
 
 
+def _shut_again(room: Room, *, at: datetime) -> None:
+    """Shut the doors of a room without a host: listeners wait outside, the hosts are written to."""
+    delivery.note_doors(room=room, at=at)
+    move(room, Room.Status.SHUT, opened_at=None, host_gone_at=None, shut_again_at=at)
+    programme.off_air(event=room.event)
+    listeners = room.seats.seated().filter(role=Seat.Role.LISTENER).values_list("pk", flat=True)
+    admission.revoke(seats=list(listeners), reason=admission.Reason.SHUT, at=at)
+    for host in missed.hosts(room.event.club):
+        letters.doors_shut_again(event=room.event, to=host, at=at)
+    room.refresh_from_db(fields=["seq"])
+    raise_seq(room)
+    callboard.announce(room.pk)
+    log.info("doors_shut_again")
+
+
 def _forgotten(at: datetime) -> list[str]:
-    """Return rooms that seem to have to be closed. Which, is decided under the lock."""
-    abandoned = Q(status=Room.Status.OPEN, host_gone_at__lt=at - HOST_GIVEN_UP)
-    found = Room.objects.exclude(status=Room.Status.CLOSED).filter(abandoned | Q(event__status__in=OVER))
+    """Return rooms that seem to have to be closed or shut. Which, is decided under the lock."""
+    length = F("event__minutes") * Value(timedelta(minutes=1))
+    left = Q(status=Room.Status.OPEN, host_gone_at__lt=at - HOST_GIVEN_UP)
+    shut_for_good = Q(
+        status=Room.Status.SHUT, shut_again_at__isnull=False, event__starts_at__lte=Value(at) - length
+    )
+    unfinished = Room.objects.exclude(status=Room.Status.CLOSED)
+    found = unfinished.filter(left | shut_for_good | Q(event__status__in=OVER))
     return list(found.order_by("pk").values_list("pk", flat=True)[:MOST_AT_ONCE])
 
 
-def _is_forgotten(room: Room, at: datetime) -> bool:
+def _is_over(room: Room, at: datetime) -> bool:
     if room.status == Room.Status.CLOSED:
         return False
-    abandoned = room.host_gone_at is not None and room.host_gone_at < at - HOST_GIVEN_UP
-    return room.event.status in OVER or (room.status == Room.Status.OPEN and abandoned)
+    has_no_host = room.shut_again_at is not None if room.status == Room.Status.SHUT else _is_left(room, at)
+    return room.event.status in OVER or (has_no_host and at >= room.event.ends_at)
+
+
+def _is_left(room: Room, at: datetime) -> bool:
+    gone_for_good = room.host_gone_at is not None and room.host_gone_at < at - HOST_GIVEN_UP
+    return room.status == Room.Status.OPEN and gone_for_good
 
 
 def _set_host_gone(room_id: str, *, since: datetime | None) -> None:

@@ -23,8 +23,6 @@ from ticketing.models import Ticket
 
 MOST_AT_ONCE = 500
 CLOSED_AGAIN = timedelta(minutes=1)  # for so long each round closes a room again, should the message be lost
-HOSTING = [role for role, powers in officers.POWERS.items() if officers.Power.HOST in powers]
-MODERATING = [role for role, powers in officers.POWERS.items() if officers.Power.MODERATE in powers]
 
 
 def make(*, at: datetime) -> None:
@@ -86,8 +84,11 @@ def follow_office(seats: SeatQuerySet, *, at: datetime) -> int:
     """Give each seat the role of the office that its person holds now; who lost theirs comes in anew."""
     office = Officer.objects.filter(club=OuterRef("room__event__club"), user=OuterRef("user"))
     due = Case(
-        When(Q(office__in=HOSTING) | Q(office__in=MODERATING, is_deputy=True), then=Value(Seat.Role.HOST)),
-        When(office__in=MODERATING, then=Value(Seat.Role.MODERATOR)),
+        When(
+            Q(office__in=officers.HOSTING) | Q(office__in=officers.MODERATING, is_deputy=True),
+            then=Value(Seat.Role.HOST),
+        ),
+        When(office__in=officers.MODERATING, then=Value(Seat.Role.MODERATOR)),
         default=Value(Seat.Role.LISTENER),
         output_field=CharField(),
     )

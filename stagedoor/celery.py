@@ -23,6 +23,7 @@ TIMETABLE = {
     "payments.tasks.release_memberships": HOUR,
     "ticketing.tasks.give_money_back": MINUTE,
     "ticketing.tasks.end_missed_events": 5 * MINUTE,
+    "ticketing.tasks.wind_up_missed_events": MINUTE,
     # what is checked
     "payments.tasks.check_books": HOUR,
     "ticketing.tasks.check_seats": HOUR,
@@ -44,6 +45,7 @@ MASS = (
     "ticketing.tasks.check_seats",
     "ticketing.tasks.end_missed_events",
     "ticketing.tasks.give_money_back",
+    "ticketing.tasks.wind_up_missed_events",
 )
 # The first pattern that fits names the queue. What asks Stripe may have to wait: nothing else waits for it.
 ROUTES = {

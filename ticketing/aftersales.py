@@ -91,7 +91,7 @@ def cancel_event(*, event: Event, by: User, reason: str, at: datetime) -> Event:
 
 
 @transaction.atomic
-def refund_everyone(*, event: Event, by: User, reason: str, at: datetime) -> Event:
+def refund_everyone(*, event: Event, by: User | None, reason: str, at: datetime) -> Event:
     """Give everybody's money back for an event that is over. Raise NothingToRefund."""
     ended = Event.objects.filter(pk=event.pk, status=Event.Status.ENDED, refunding_since=None)
     if not ended.update(refunding_since=at, refunding_because=reason, refunding_by=by, **UNTRIED):

@@ -9,6 +9,7 @@ from typing import Any
 from uuid import UUID
 
 from django.urls import reverse
+from django.utils import formats
 
 from accounts import links, mail
 from accounts.models import User
@@ -77,6 +78,28 @@ def called_off_all(
 def left_out(*, order: Order, reason: str, at: datetime) -> None:
     """Tell the buyer that the event is off, and that their bank decides about the money."""
     _write(f"left-out-{order.pk}", order.buyer, "left_out", order.event, at, order=order, reason=reason)
+
+
+def evening_missed(*, order: Order, at: datetime) -> None:
+    """Tell the buyer that the evening did not take place, and when the money comes back by itself."""
+    key = f"evening-missed-{order.pk}"
+    _write(key, order.buyer, "evening_missed", order.event, at, order=order, costs=bool(order.total_minor))
+
+
+def evening_missed_host(*, event: Event, to: User, at: datetime) -> None:
+    """Tell a host that the evening does not count, and until when they may give the money back themselves."""
+    sales_url = links.absolute(reverse("ticketing:sales", args=[event.slug]))
+    _write(f"evening-missed-{event.pk}-{to.pk}", to, "evening_missed_host", event, at, sales_url=sales_url)
+
+
+def doors_shut_again(*, event: Event, to: User, at: datetime) -> None:
+    """Tell a host that the doors were shut because no host was there, and until when they can be opened."""
+    key = f"doors-shut-{event.pk}-{to.pk}-{at.isoformat()}"
+    _write(key, to, "doors_shut_again", event, at, until=formats.date_format(_end_there(event), "H:i"))
+
+
+def _end_there(event: Event) -> datetime:
+    return event.ends_at.astimezone(event.zone)
 
 
 def _amount(refund: Refund | None) -> Money | None:

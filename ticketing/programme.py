@@ -21,6 +21,7 @@ from ticketing.models import Event, Order, TicketType
 
 SLUG_LETTERS = "abcdefghjkmnpqrstuvwxyz23456789"
 MISSED_AFTER = timedelta(hours=12)  # nobody opened the doors until so long after the planned end
+REFUND_AFTER = timedelta(hours=48)  # of an evening that did not take place, unless the club does it before
 AT_ONCE = 200
 CHARGES_A_PIECE = 2000
 
@@ -124,6 +125,11 @@ def go_live(*, event: Event, at: datetime) -> Event:
     return move(event, Event.Status.LIVE)
 
 
+def off_air(*, event: Event) -> Event:
+    """Tell that the doors are shut again before the evening was over. Raise WrongState."""
+    return move(event, Event.Status.PUBLISHED)
+
+
 @transaction.atomic
 def end(*, event: Event, at: datetime) -> Event:
     """Tell that it is over: nothing is sold any more. Raise WrongState."""
@@ -156,11 +162,17 @@ def _end_missed(event: Event, *, at: datetime) -> None:
 
 
 def set_delivery(*, event: Event, delivery: Event.Delivery, at: datetime) -> bool:
-    """Write down whether the evening took place, once; False if that was known before."""
+    """Write down whether the evening took place, once; False if that was known before.
+
+    If it did not, all are told, and what was paid goes back by itself after two days: ticketing/missed.py.
+    """
     unknown = Event.objects.filter(pk=event.pk, delivery=Event.Delivery.UNKNOWN)
-    is_news = bool(unknown.update(delivery=delivery))
+    bought = Order.objects.filter(event=event, status=Order.Status.PAID, total_minor__gt=0)
+    is_missed = delivery == Event.Delivery.NOT_DELIVERED
+    refund_by = at + REFUND_AFTER if is_missed and bought.exists() else None
+    is_news = bool(unknown.update(delivery=delivery, refund_by=refund_by))
     if is_news:
-        event.delivery = delivery
+        event.delivery, event.refund_by = delivery, refund_by
         audit.record(actor=None, verb=f"event-{delivery}", subject=event, at=at)
     return is_news
 

@@ -3,7 +3,7 @@ from celery import shared_task
 from django.utils.timezone import now
 
 from core import pieces
-from ticketing import money_back, programme, sales, seats
+from ticketing import missed, money_back, programme, sales, seats
 
 log = structlog.get_logger(__name__)
 
@@ -22,6 +22,13 @@ def give_money_back() -> None:
 @shared_task
 def end_missed_events() -> None:
     programme.end_missed(at=now())
+
+
+@shared_task
+def wind_up_missed_events() -> None:
+    """Tell people of evenings that did not take place, and give their money back after the deadline."""
+    missed.tell(at=now())
+    missed.refund_due(at=now())
 
 
 @shared_task

@@ -26,7 +26,7 @@ class Room(models.Model):
 
     MOVES: ClassVar = {
         Status.SHUT: {Status.OPEN, Status.CLOSED},
-        Status.OPEN: {Status.CLOSED},
+        Status.OPEN: {Status.CLOSED, Status.SHUT},  # shut again when every host stays away before the end
     }
 
     class FrameLength(models.IntegerChoices):
@@ -44,6 +44,9 @@ class Room(models.Model):
     closed_at = models.DateTimeField(null=True, blank=True)
     host_gone_at = models.DateTimeField(
         null=True, blank=True, help_text=_("Since when no host is here; empty while one is.")
+    )
+    shut_again_at = models.DateTimeField(
+        null=True, blank=True, help_text=_("Since when the doors are shut again, for want of a host.")
     )
     frame_ms = models.PositiveSmallIntegerField(
         choices=FrameLength,

@@ -4,10 +4,11 @@ from datetime import datetime, timedelta
 
 import pytest
 
-from accounts.models import User
+from accounts.models import Letter, User
 from clubs.models import Officer
 from rooms import admission, doors, presence
 from rooms.models import Ban, DeliveryFact, Grant, Room, Seat
+from rooms.protocol import Close
 from rooms.stage import NotAllowed
 from tests import factories
 from tests.rooms import people
@@ -118,12 +119,63 @@ def test_a_host_who_comes_back_in_time_stays_host(adas_seat: Seat, mos_seat: Sea
     assert people.now(mos_seat).role == Seat.Role.MODERATOR
 
 
-def test_with_nobody_to_pass_it_to_the_room_waits_and_then_closes(
-    adas_seat: Seat, bens_seat: Seat, at: datetime
-) -> None:
+@pytest.fixture
+def hostless(adas_seat: Seat, bens_seat: Seat, at: datetime) -> Room:
+    """Return an open room, ten minutes before its start, that its host has left."""
     presence.leave(seat=adas_seat, at=at)
     doors.watch_hosts(at=at)
+    return adas_seat.room
+
+
+def test_before_the_end_a_room_that_lost_its_host_waits_and_then_shuts_its_doors(
+    hostless: Room, bens_seat: Seat, ben: User, ada: User, tonight: Event, at: datetime
+) -> None:
     doors.watch_hosts(at=minutes(at, 5))
     assert doors.close_forgotten(at=minutes(at, 15)) == 0
     assert doors.close_forgotten(at=minutes(at, 15.1)) == 1
-    assert Event.objects.get().status == Event.Status.ENDED
+    room = Room.objects.get()
+    assert (room.status, room.opened_at, room.shut_again_at) == (Room.Status.SHUT, None, minutes(at, 15.1))
+    assert Event.objects.get().status == Event.Status.PUBLISHED
+    assert people.now(bens_seat).closed_with == Close.ASK_AGAIN
+    waits = admission.may_enter(user=ben, event=tonight, at=minutes(at, 16))
+    assert waits.code == admission.Code.DOORS_SHUT
+    [letter] = Letter.objects.filter(to=ada.email)
+    assert letter.subject == "Your room has no host: Ghost stories & gin"
+    assert doors.close_forgotten(at=minutes(at, 15.2)) == 0
+
+
+def test_a_host_who_comes_back_opens_the_doors_that_were_shut_again(
+    hostless: Room, ada: User, ben: User, tonight: Event, at: datetime
+) -> None:
+    doors.close_forgotten(at=minutes(at, 16))
+    doors.open_doors(by=people.sit(ada, tonight, minutes(at, 20)), at=minutes(at, 20))
+    room = Room.objects.get()
+    assert (room.status, room.shut_again_at) == (Room.Status.OPEN, None)
+    assert Event.objects.get().status == Event.Status.LIVE
+    assert people.sit(ben, tonight, minutes(at, 21)).status == Seat.Status.PRESENT
+    doors.close_room(by=Seat.objects.get(user=ada, status="present"), at=minutes(at, 50))
+    [fact] = DeliveryFact.objects.all()
+    assert (fact.kind, fact.seconds) == ("doors", (16 + 30) * 60)  # while they were open, and no more
+
+
+def test_after_the_planned_end_a_room_that_lost_its_host_is_closed(
+    hostless: Room, tonight: Event, at: datetime
+) -> None:
+    assert doors.close_forgotten(at=tonight.ends_at) == 1
+    tonight.refresh_from_db()
+    assert (tonight.status, tonight.delivery) == (Event.Status.ENDED, Event.Delivery.NOT_DELIVERED)
+
+
+@pytest.mark.parametrize(
+    ("heard", "verdict"),
+    [(600, Event.Delivery.DELIVERED), (599, Event.Delivery.NOT_DELIVERED)],
+)
+def test_doors_that_were_shut_again_close_at_the_planned_end_and_what_was_heard_counts(
+    heard: int, verdict: Event.Delivery, hostless: Room, tonight: Event, at: datetime
+) -> None:
+    DeliveryFact.objects.create(event=tonight, kind="host", seconds=heard, first_at=at, last_at=at)
+    doors.close_forgotten(at=minutes(at, 16))
+    assert doors.close_forgotten(at=tonight.ends_at - timedelta(seconds=1)) == 0
+    assert doors.close_forgotten(at=tonight.ends_at) == 1
+    tonight.refresh_from_db()
+    assert (tonight.status, tonight.delivery) == (Event.Status.ENDED, verdict)

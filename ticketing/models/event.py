@@ -82,7 +82,7 @@ class Event(Retried):
     MOVES: ClassVar = {
         Status.DRAFT: {Status.PUBLISHED, Status.CANCELLED},
         Status.PUBLISHED: {Status.LIVE, Status.ENDED, Status.CANCELLED},
-        Status.LIVE: {Status.ENDED},
+        Status.LIVE: {Status.ENDED, Status.PUBLISHED},  # back when every host stays away before the end
     }
 
     class Delivery(models.TextChoices):
@@ -106,12 +106,25 @@ class Event(Retried):
     published_at = models.DateTimeField(null=True, blank=True)
     ended_at = models.DateTimeField(null=True, blank=True)
     money_released_at = models.DateTimeField(null=True, blank=True)
+    refund_by = models.DateTimeField(
+        null=True,
+        blank=True,
+        help_text=_("It did not take place: from then on the money goes back by itself."),
+    )
+    missed_told_at = models.DateTimeField(
+        null=True, blank=True, help_text=_("When all had been told that it did not take place.")
+    )
     refunding_since = models.DateTimeField(
         null=True, blank=True, help_text=_("Set: everybody who bought is to have their money back.")
     )
     refunding_because = models.CharField(max_length=200, blank=True)
     refunding_by = models.ForeignKey(
-        settings.AUTH_USER_MODEL, null=True, blank=True, on_delete=models.PROTECT, related_name="+"
+        settings.AUTH_USER_MODEL,
+        null=True,
+        blank=True,
+        on_delete=models.PROTECT,
+        related_name="+",
+        help_text=_("Empty: the house itself."),
     )
 
     refunding_done_at = models.DateTimeField(null=True, blank=True)
@@ -132,8 +145,7 @@ class Event(Retried):
             ),
             models.CheckConstraint(
                 name="giving_money_back_has_a_reason",
-                condition=Q(refunding_since__isnull=True)
-                | Q(refunding_by__isnull=False) & ~Q(refunding_because=""),
+                condition=Q(refunding_since__isnull=True) | ~Q(refunding_because=""),
             ),
         ]
         indexes = [
@@ -142,6 +154,16 @@ class Event(Retried):
                 fields=["refunding_since"],
                 name="events_giving_money_back",
                 condition=Q(refunding_since__isnull=False, refunding_done_at__isnull=True),
+            ),
+            models.Index(
+                fields=["ended_at"],
+                name="evenings_missed_and_not_told",
+                condition=Q(status="ended", delivery="not-delivered", missed_told_at__isnull=True),
+            ),
+            models.Index(
+                fields=["refund_by"],
+                name="evenings_to_be_refunded",
+                condition=Q(refund_by__isnull=False, refunding_since__isnull=True),
             ),
         ]
 
@@ -166,6 +188,11 @@ class Event(Retried):
         return f"{formats.date_format(self.starts_there, 'l j F Y, H:i')} ({self.timezone.replace('_', ' ')})"
 
     @property
+    def refund_by_in_words(self) -> str:
+        """When the money of an evening that did not take place goes back, as a letter says it."""
+        return formats.date_format(self.refund_by.astimezone(self.zone), "l j F Y") if self.refund_by else ""
+
+    @property
     def ends_at(self) -> datetime:
         return self.starts_at + timedelta(minutes=self.minutes)
 
@@ -180,6 +207,11 @@ class Event(Retried):
     @property
     def did_not_take_place(self) -> bool:
         return self.status == self.Status.ENDED and self.delivery == self.Delivery.NOT_DELIVERED
+
+    @property
+    def outcome(self) -> str:
+        """How it stands, in a word; of an evening that is over and did not take place, that."""
+        return self.get_delivery_display() if self.did_not_take_place else self.get_status_display()
 
     @property
     def price_from(self) -> Money | None:
