@@ -140,7 +140,7 @@ def test_before_the_end_a_room_that_lost_its_host_waits_and_then_shuts_its_doors
     waits = admission.may_enter(user=ben, event=tonight, at=minutes(at, 16))
     assert waits.code == admission.Code.DOORS_SHUT
     [letter] = Letter.objects.filter(to=ada.email)
-    assert letter.subject == "Your room has no host: Ghost stories & gin"
+    assert letter.subject == "Your room has no host: An evening of ghost stories"
     assert doors.close_forgotten(at=minutes(at, 15.2)) == 0
 
 

@@ -314,7 +314,9 @@ async def test_a_lost_message_is_made_up_for_by_the_next_ping(
     _adas, bens = pages
     seat = await seat_of(ben)
     await Ban.objects.acreate(room_id=seat.room_id, user=ben, by=ada, at=at)
-    await Seat.objects.filter(pk=seat.pk).aupdate(status=Seat.Status.REVOKED, epoch=seat.epoch + 1)
+    await Seat.objects.filter(pk=seat.pk).aupdate(
+        status=Seat.Status.REVOKED, epoch=seat.epoch + 1, closed_with=Close.REMOVED
+    )
     await bens.say("ping", id=1)
     assert (await bens.until_closed())[1] == Close.REMOVED
 

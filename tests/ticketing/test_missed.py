@@ -21,7 +21,7 @@ def paid(ben: User, seat: TicketType, at: datetime) -> Order:
 
 
 @pytest.fixture
-def free(max: User, standing: TicketType, at: datetime) -> Order:  # noqa: A002 -- his name
+def free(max: User, standing: TicketType, at: datetime) -> Order:
     return box_office.buy(max, standing, at=at)
 
 
@@ -43,7 +43,7 @@ def test_hosts_and_buyers_are_told_once(
     ada: User,
     ben: User,
     max: User,
-    at: datetime,  # noqa: A002 -- the same
+    at: datetime,
 ) -> None:
     moderator = factories.UserFactory.create(password=None)
     factories.OfficerFactory.create(club=event.club, user=moderator, role=Officer.Role.MODERATOR)
