@@ -6,6 +6,7 @@ What happens here follows from the row, by whoever comes; a letter has a key, so
 
 from contextlib import suppress
 from datetime import datetime
+from functools import partial
 from uuid import UUID
 
 from django.db import transaction
@@ -15,6 +16,7 @@ from django.utils.translation import gettext as _
 from accounts.models import User
 from clubs import officers
 from clubs.models import Club
+from core import retries
 from ticketing import aftersales, letters
 from ticketing.models import Event, Order
 
@@ -27,14 +29,17 @@ def tell(*, at: datetime) -> int:
     missed = Event.objects.filter(
         status=Event.Status.ENDED, delivery=Event.Delivery.NOT_DELIVERED, missed_told_at=None
     )
-    events = list(missed.select_related("club").order_by("ended_at", "pk")[:EVENTS_AT_ONCE])
-    for event in events:
-        _tell_buyers(event, at=at)
-        with transaction.atomic():
-            for host in hosts(event.club):
-                letters.evening_missed_host(event=event, to=host, at=at)
-            Event.objects.filter(pk=event.pk, missed_told_at=None).update(missed_told_at=at)
-    return len(events)
+    waiting = missed.select_related("club")
+    return retries.work(waiting, partial(_tell, at=at), at=at, at_once=EVENTS_AT_ONCE)
+
+
+def _tell(event: Event, *, at: datetime) -> None:
+    _tell_buyers(event, at=at)
+    with transaction.atomic():
+        for host in hosts(event.club):
+            letters.evening_missed_host(event=event, to=host, at=at)
+        told = {"missed_told_at": at, **aftersales.UNTRIED}
+        Event.objects.filter(pk=event.pk, missed_told_at=None).update(**told)
 
 
 def refund_due(*, at: datetime) -> int:

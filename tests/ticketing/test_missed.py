@@ -9,7 +9,7 @@ from accounts.models import Letter, User
 from clubs.models import Officer
 from tests import factories
 from tests.ticketing import box_office
-from ticketing import aftersales, missed, programme
+from ticketing import aftersales, missed, money_back, programme
 from ticketing.models import Event, Order, TicketType
 
 pytestmark = pytest.mark.django_db
@@ -71,7 +71,7 @@ def test_the_money_goes_back_by_itself_after_two_days(paid: Order, event: Event,
         "The evening did not take place as it was sold.",
         None,
     )
-    aftersales.give_money_back(at=at + timedelta(hours=49))
+    money_back.give(at=at + timedelta(hours=49))
     assert box_office.again(paid).status == Order.Status.REFUNDED
 
 

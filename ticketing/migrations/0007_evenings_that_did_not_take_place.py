@@ -9,7 +9,7 @@ class Migration(migrations.Migration):
 
     dependencies = [
         ('clubs', '0002_every_number_has_a_least_and_a_most'),
-        ('ticketing', '0004_what_was_sold'),
+        ('ticketing', '0006_names_as_they_are_seen'),
         migrations.swappable_dependency(settings.AUTH_USER_MODEL),
     ]
 
