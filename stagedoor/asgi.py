@@ -16,7 +16,7 @@ from rooms.urls import websocket_urlpatterns  # noqa: E402 -- the same
 from stagedoor.sockets import SocketDoor, nowhere  # noqa: E402 -- the same
 from stagedoor.turnstile import Turnstile  # noqa: E402 -- the same
 
-sockets = URLRouter([*websocket_urlpatterns, re_path(r"", nowhere)])
+sockets = URLRouter([*websocket_urlpatterns, re_path(r"", nowhere)])  # type: ignore[arg-type]  # Django types views alone, channels routes any ASGI
 application = ProtocolTypeRouter(
     {
         "http": Turnstile(django_application, most=settings.WEB_THREADS),

@@ -108,9 +108,9 @@ def _scheme(scope: Scope, headers: Mapping[bytes, bytes]) -> str:
 def _address(scope: Scope) -> str:
     """Return whose socket it is: behind a proxy, who the proxy says that it saw."""
     if settings.ALLAUTH_TRUSTED_PROXY_COUNT:
-        told = dict(scope["headers"]).get(b"x-forwarded-for", b"").decode("latin-1")
+        told: bytes = dict(scope["headers"]).get(b"x-forwarded-for", b"")
         if told:
-            return told.rsplit(",", 1)[-1].strip()
+            return told.decode("latin-1").rsplit(",", 1)[-1].strip()
     client = scope.get("client")
     return str(client[0]) if client else ""
 
