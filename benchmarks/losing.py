@@ -98,7 +98,7 @@ def ways(house: Stage) -> list[Way]:
     return [
         Way("refund", fan, lambda one: refund(house, one)),
         Way("ban", fan, lambda one: ban(house, one)),
-        Way("account closed", fan, lambda one: personal_data.close(user=one, at=now())),
+        Way("account closed", officer, lambda one: personal_data.close(user=one, at=now())),
         Way("account disabled", fan, disable),
         Way("sign-out everywhere", fan, sign_out_everywhere),
         Way("password changed", fan, change_password),

@@ -39,8 +39,6 @@ def main() -> None:
     given = parser.parse_args()
     with tempfile.TemporaryDirectory(prefix="stagedoor-revoke-", ignore_cleanup_errors=True) as folder:
         rows = _measure(Path(folder), only=given.only or "")
-    for row in rows:
-        print(f"{row['act']:<28} {row['seconds']:>6.2f} s   (bar {row['bar']:g} s)", file=sys.stderr)
     passed = all(row["seconds"] <= row["bar"] for row in rows)
     bars = {"seconds": BAR_SECONDS, "seconds_after_a_lost_message": LOST_BAR_SECONDS}
     print(json.dumps({"silence": rows, "bars": bars, "passed": passed}))
@@ -91,7 +89,9 @@ def _try(way: "Way", stage: "Stage", base_url: str) -> dict[str, Any]:
     seconds = audible - acted_at if audible else -1.0
     bar = LOST_BAR_SECONDS if way.loses else BAR_SECONDS
     was_heard = heard[0].joined_in is not None
-    return {"act": way.name, "seconds": round(max(seconds, 0.0), 2) if was_heard else 99.0, "bar": bar}
+    row = {"act": way.name, "seconds": round(max(seconds, 0.0), 2) if was_heard else 99.0, "bar": bar}
+    print(f"{way.name:<26} {row['seconds']:>6.2f} s   (bar {bar:g} s)", file=sys.stderr, flush=True)
+    return row
 
 
 def _listen(visitor: Visitor, slug: str) -> "Heard":
