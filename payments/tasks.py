@@ -37,8 +37,10 @@ def send_payout(pk: str) -> None:
 @shared_task
 def send_due() -> None:
     """Send what nobody woke: refunds and payouts."""
-    refunds.send_due(at=now())
-    payouts.send_due(at=now())
+    try:
+        refunds.send_due(at=now())
+    finally:  # payouts never wait behind a refund
+        payouts.send_due(at=now())
 
 
 @shared_task

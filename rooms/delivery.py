@@ -13,8 +13,11 @@ from typing import Any
 
 from django.conf import settings
 from django.db import connection
+from django.utils.translation import gettext as _
 
 from core import retries
+from payments import cases
+from payments.models import Case
 from rooms.models import DeliveryFact, Room
 from ticketing import programme
 from ticketing.models import Event
@@ -140,7 +143,26 @@ def release_due(*, at: datetime) -> int:
         ended_at__lte=at - timedelta(days=settings.HOLDING_DAYS),
     )
     return retries.work(
-        due, partial(_release_piece, at=at), at=at, at_once=MOST_AT_ONCE, patience=RELEASE_PATIENCE
+        due,
+        partial(_release_piece, at=at),
+        at=at,
+        at_once=MOST_AT_ONCE,
+        patience=RELEASE_PATIENCE,
+        give_up=partial(_cannot_release, at=at),
+    )
+
+
+def _cannot_release(event: Event, error: Exception, *, at: datetime) -> None:
+    cases.report(
+        kind=Case.Kind.RELEASE,
+        cause=f"event-{event.pk}-release",
+        what=_(
+            "The money of “%(title)s” could not be made available to its creator, however often it was "
+            "tried. The last error: %(error)s"
+        )
+        % {"title": event.title, "error": str(error)[:300] or type(error).__name__},
+        subject=event,
+        at=at,
     )
 
 

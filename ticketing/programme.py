@@ -8,13 +8,14 @@ from functools import partial
 from django.db import transaction
 from django.db.models import F, Max, Value
 from django.utils.text import slugify
+from django.utils.translation import gettext as _
 
 from accounts import audit
 from accounts.models import User
 from clubs.models import Club
 from core import retries
-from payments import releases
-from payments.models import Charge
+from payments import cases, releases
+from payments.models import Case, Charge
 from payments.states import WrongState, move
 from ticketing import offers
 from ticketing.models import Event, Order, TicketType
@@ -151,7 +152,23 @@ def end_missed(*, at: datetime) -> int:
     missed = Event.objects.filter(
         status=Event.Status.PUBLISHED, starts_at__lt=Value(at - MISSED_AFTER) - length
     )
-    return retries.work(missed, partial(_end_missed, at=at), at=at, at_once=AT_ONCE)
+    return retries.work(
+        missed, partial(_end_missed, at=at), at=at, at_once=AT_ONCE, give_up=partial(_cannot_end, at=at)
+    )
+
+
+def _cannot_end(event: Event, error: Exception, *, at: datetime) -> None:
+    cases.report(
+        kind=Case.Kind.OTHER,
+        cause=f"event-{event.pk}-missed",
+        what=_(
+            "Nobody ever opened “%(title)s”, and it could not be ended, however often it was tried: its "
+            "buyers wait for their money. The last error: %(error)s"
+        )
+        % {"title": event.title, "error": str(error)[:300] or type(error).__name__},
+        subject=event,
+        at=at,
+    )
 
 
 def _end_missed(event: Event, *, at: datetime) -> None:
