@@ -2,6 +2,7 @@
 
 import asyncio
 from collections.abc import Iterator
+from itertools import islice
 from pathlib import Path
 from typing import Final
 
@@ -23,15 +24,22 @@ class NotSound(Exception):
 
 
 class Cut(Exception):
-    """The other side ended the connection while the file was playing."""
+    """The other side ended the connection while the file was playing. `played` frames had gone out."""
+
+    def __init__(self, text: str, *, played: int) -> None:
+        super().__init__(text)
+        self.played = played
 
 
-async def play(*, path: Path, whip_url: str, grant: str, loop: bool, stop: asyncio.Event) -> None:
+async def play(
+    *, path: Path, whip_url: str, grant: str, loop: bool, stop: asyncio.Event, start: int = 0
+) -> None:
     """Put the first audio stream of `path` on stage until it ends (never, with `loop`) or `stop` is set.
 
-    Raises NotSound before knocking; Cut when put out; whip_client.Refused or NeverConnected at the door.
+    `start` frames are left out, so that who was cut may go on. Raises NotSound before knocking; Cut when put
+    out; whip_client.Refused or NeverConnected at the door.
     """
-    track = _FileTrack(path, loop=loop)
+    track = _FileTrack(path, loop=loop, start=start)
     async with whip_client.connect(
         url=whip_url,
         grant=grant,
@@ -48,7 +56,7 @@ async def play(*, path: Path, whip_url: str, grant: str, loop: bool, stop: async
         if track.finished.is_set():
             await asyncio.sleep(_LINGER)
         elif cut.is_set() and not stop.is_set():
-            raise Cut("The room ended this connection.")
+            raise Cut("The room ended this connection.", played=start + track.sent)
 
 
 def frames(path: Path, *, loop: bool) -> Iterator[Samples]:
@@ -99,16 +107,16 @@ class _FileTrack(MediaStreamTrack):
 
     kind = "audio"
 
-    def __init__(self, path: Path, *, loop: bool) -> None:
+    def __init__(self, path: Path, *, loop: bool, start: int) -> None:
         super().__init__()
         self.finished = asyncio.Event()
-        self._frames = frames(path, loop=loop)
+        self.sent = 0
+        self._frames = islice(frames(path, loop=loop), start, None)
         self._next = next(
             self._frames, None
         )  # reads now, so that a file that is no sound is told before the door
         self._encoder = Encoder(bitrate=MUSIC_BITRATE)
         self._start: float | None = None
-        self._sent = 0
 
     async def recv(self) -> OpusPacket:
         loop = asyncio.get_running_loop()
@@ -117,8 +125,8 @@ class _FileTrack(MediaStreamTrack):
         if self._next is None:
             self.finished.set()
             raise MediaStreamError
-        await asyncio.sleep(self._start + self._sent * FRAME_SECONDS - loop.time())
-        encoded = packet(self._encoder.encode(self._next), pts=self._sent * FRAME_SAMPLES)
-        self._sent += 1
+        await asyncio.sleep(self._start + self.sent * FRAME_SECONDS - loop.time())
+        encoded = packet(self._encoder.encode(self._next), pts=self.sent * FRAME_SAMPLES)
+        self.sent += 1
         self._next = next(self._frames, None)
         return encoded

@@ -1,41 +1,49 @@
 """`manage.py play FILE --room SLUG --as HANDLE`: a file on stage, through the same doors as any speaker.
 
-With --loop it comes back after whatever ends its sound, until it is told to end, the door says no, or its
-person sits on another page.
+It comes back after whatever ends its sound, until the file is over, it is told to end, the door says no, or
+its person sits on another page.
 """
 
 import asyncio
 import signal
 import tempfile
-import time
 from argparse import ArgumentParser
+from collections.abc import Callable
 from contextlib import suppress
 from datetime import timedelta
 from pathlib import Path
-from typing import Any
+from typing import Any, Final
 
 import httpx
 from channels.db import database_sync_to_async
 from django.conf import settings
 from django.core.management.base import BaseCommand, CommandError
+from django.db import Error as DatabaseProblem
 from django.urls import reverse
 from django.utils.timezone import now
+from redis.exceptions import RedisError
 
 from accounts.models import User
-from rooms import admission, doors, grants, presence, stage
+from rooms import admission, callboard, doors, grants, presence, stage
 from rooms.media import melody, player, whip_client
 from rooms.models import Grant, Seat
 from rooms.presence import LOST_SECONDS
-from rooms.protocol import PING_SECONDS
+from rooms.protocol import FINAL, PING_SECONDS
 from ticketing.models import Event
 
-CUT_OFF = (player.Cut, whip_client.Refused, whip_client.NeverConnected, httpx.HTTPError)
-PAUSES = (1.0, 2.0, 5.0, 15.0, 30.0)  # before coming back; the last stands for all later ones
-SETTLED_SECONDS = 60.0  # who played so long begins again with the shortest pause
-
-
-class SeatLost(Exception):
-    """The player's seat was taken away, or another page has taken it."""
+# What ends the sound and need not be final.
+ENDS: Final = (
+    player.Cut,
+    whip_client.NeverConnected,
+    whip_client.Refused,
+    httpx.HTTPError,
+    DatabaseProblem,
+    RedisError,
+)
+PAUSES: Final = (0.5, 0.5, 1.0, 2.0, 4.0, 8.0, 15.0)  # seconds before another try, the last again and again
+STEADY_SECONDS: Final = 30.0  # of playing, after which the pauses begin anew
+FIRST_TRIES: Final = 5  # before anything was heard; then it is the address that is wrong
+LASTING: Final = frozenset({400, 404, 405, 413, 415})  # a door that answers so answers so again
 
 
 class Command(BaseCommand):
@@ -56,39 +64,25 @@ class Command(BaseCommand):
         event = Event.objects.filter(slug=options["room"]).select_related("club").first()
         if user is None or event is None:
             raise CommandError("There is no such person, or no such event.")
+        seat = _on_stage(user, event, opening=options["open"])
         whip_url = options["base_url"] + reverse("rooms:whip", args=[event.slug])
         with tempfile.TemporaryDirectory() as folder:
             path = options["file"] or Path(folder) / "melody.wav"
             if options["file"] is None:
                 melody.write(path)
-            self._perform(user, event, path, whip_url, loop=options["loop"], opening=options["open"])
-
-    def _perform(
-        self, user: User, event: Event, path: Path, whip_url: str, *, loop: bool, opening: bool
-    ) -> None:
-        tries = 0
-        while True:
-            seat = _on_stage(user, event, opening=opening)
             self.stdout.write(f"{user} plays in {event.slug}.")
-            began = time.monotonic()
+            playing = _Playing(
+                seat,
+                path,
+                whip_url=whip_url,
+                loop=options["loop"],
+                opening=options["open"],
+                say=self.stderr.write,
+            )
             try:
-                asyncio.run(_play(path, seat, whip_url=whip_url, loop=loop))
-            except (player.NotSound, SeatLost) as problem:
+                asyncio.run(playing.go_on())
+            except player.NotSound as problem:
                 raise CommandError(str(problem)) from problem
-            except CUT_OFF as problem:
-                words = f"Nobody answers at {whip_url}." if _is_silence(problem) else str(problem)
-                if not loop:
-                    raise CommandError(words) from problem
-                tries = 0 if time.monotonic() - began > SETTLED_SECONDS else tries + 1
-                pause = PAUSES[min(tries, len(PAUSES) - 1)]
-                self.stderr.write(f"{words} Coming back in {pause:.0f} s.")
-                time.sleep(pause)
-            else:
-                return
-
-
-def _is_silence(problem: Exception) -> bool:
-    return isinstance(problem, httpx.HTTPError)
 
 
 def _on_stage(user: User, event: Event, *, opening: bool) -> Seat:
@@ -120,31 +114,117 @@ def _is_held_by_a_page(seat: Seat) -> bool:
     return seat.status == Seat.Status.PRESENT and bool(seat.tab) and heard_of
 
 
-async def _play(path: Path, seat: Seat, *, whip_url: str, loop: bool) -> None:
-    stop = asyncio.Event()
-    running = asyncio.get_running_loop()
-    for name in (signal.SIGTERM, signal.SIGINT):
-        running.add_signal_handler(name, stop.set)
-    grant = await database_sync_to_async(grants.issue)(seat=seat, use=Grant.Use.SPEAK, at=now())
-    lost = asyncio.Event()
-    alive = asyncio.create_task(_stay(seat, stop, lost))
-    try:
-        await player.play(path=path, whip_url=whip_url, grant=grant, loop=loop, stop=stop)
-    finally:
-        alive.cancel()
+class _Playing:
+    """Plays, and comes back after every end that is not final, each time a little later."""
+
+    def __init__(
+        self,
+        seat: Seat,
+        path: Path,
+        *,
+        whip_url: str,
+        loop: bool,
+        opening: bool,
+        say: Callable[[str], object],
+    ) -> None:
+        self._seat = seat
+        self._opening = opening
+        self._path = path
+        self._whip_url = whip_url
+        self._loop = loop
+        self._say = say
+        self._played = 0  # frames
+        self._was_heard = False
+
+    async def go_on(self) -> None:
+        """Play to the end, or until told to stop. Raise player.NotSound, or CommandError for a final end."""
+        stop = asyncio.Event()
+        running = asyncio.get_running_loop()
+        for name in (signal.SIGTERM, signal.SIGINT):
+            running.add_signal_handler(name, stop.set)
+        tries = 0
+        while not stop.is_set():
+            began = running.time()
+            try:
+                if tries:
+                    self._seat = await database_sync_to_async(_again)(self._seat, opening=self._opening)
+                await self._play(stop)
+                break
+            except ENDS as problem:
+                tries = 1 if running.time() - began > STEADY_SECONDS else tries + 1
+                self._check_worth_another(problem, tries)
+                self._say(f"{_in_words(problem)} Coming back.")
+            with suppress(TimeoutError):
+                await asyncio.wait_for(stop.wait(), PAUSES[min(tries, len(PAUSES)) - 1])
         with suppress(presence.Gone):
-            await database_sync_to_async(presence.leave)(seat=seat, at=now())
-    if lost.is_set():
-        raise SeatLost("The player's seat was taken away, or another page has taken it.")
+            await database_sync_to_async(presence.leave)(seat=self._seat, at=now())
+
+    async def _play(self, stop: asyncio.Event) -> None:
+        """Play over one connection. Raise what ended it."""
+        grant = await database_sync_to_async(grants.issue)(seat=self._seat, use=Grant.Use.SPEAK, at=now())
+        over = asyncio.Event()
+        watching = [asyncio.create_task(_stay(self._seat, over)), asyncio.create_task(_pass_on(stop, over))]
+        try:
+            await player.play(
+                path=self._path,
+                whip_url=self._whip_url,
+                grant=grant,
+                loop=self._loop,
+                stop=over,
+                start=self._played,
+            )
+        except player.Cut as cut:
+            self._played = cut.played
+            self._was_heard = True
+            raise
+        finally:
+            for task in watching:
+                task.cancel()
+        if over.is_set() and not stop.is_set():
+            self._was_heard = True
+            raise player.Cut("The seat was taken away.", played=self._played)
+
+    def _check_worth_another(self, problem: Exception, tries: int) -> None:
+        """Raise CommandError where another try would end as this one, or five have come to nothing at all."""
+        lasting = isinstance(problem, whip_client.Refused) and problem.status in LASTING
+        if lasting or (not self._was_heard and tries >= FIRST_TRIES):
+            raise CommandError(_in_words(problem)) from problem
 
 
-async def _stay(seat: Seat, stop: asyncio.Event, lost: asyncio.Event) -> None:
+def _in_words(problem: Exception) -> str:
+    if isinstance(problem, httpx.HTTPError):
+        return "Nobody answers at the door."
+    return "Something is away." if isinstance(problem, DatabaseProblem | RedisError) else str(problem)
+
+
+def _again(seat: Seat, *, opening: bool) -> Seat:
+    """Return the seat to come back to: the same if it still is ours, a new one if it was given up.
+
+    Raise CommandError where the end was final, in the words that a page would show.
+    """
+    try:
+        presence.touch(seat=seat, at=now())
+    except presence.Gone as gone:
+        if gone.code in FINAL:
+            raise CommandError(str(callboard.WORDS[gone.code]())) from gone
+        return _on_stage(seat.user, seat.room.event, opening=opening)
+    mine = Seat.objects.select_related("user", "room__event__club").get(pk=seat.pk)
+    if not mine.is_on_stage:
+        raise CommandError("This person is no longer on stage.")
+    return mine
+
+
+async def _pass_on(stop: asyncio.Event, over: asyncio.Event) -> None:
+    await stop.wait()
+    over.set()
+
+
+async def _stay(seat: Seat, over: asyncio.Event) -> None:
     """Say every ten seconds that the player is here, as a socket would; end when the seat is taken away."""
     while True:
         await asyncio.sleep(PING_SECONDS)
         try:
             await database_sync_to_async(presence.touch)(seat=seat, at=now())
         except presence.Gone:
-            lost.set()
-            stop.set()
+            over.set()
             return
