@@ -78,6 +78,29 @@ async def test_who_goes_up_is_muted_until_they_unmute_and_again_when_muted(
         assert loudness(notes) == "silent"
 
 
+async def test_a_page_that_comes_back_is_muted_in_the_sound_at_once(
+    media: None, adas_seat: Seat, bens_seat: Seat, ben: User, tonight: Event, at: datetime
+) -> None:
+    """Its old connection still sends: the row alone would leave it heard until the next census."""
+    await on_the_row(people_on_stage)(adas_seat, bens_seat, at)
+    await on_the_row(stage.unmute)(by=bens_seat)
+    secret = "the secret of Ben's page"
+    await Seat.objects.filter(pk=bens_seat.pk).aupdate(
+        status=Seat.Status.AWAY, resume_hash=grants.digest(secret)
+    )
+    async with (
+        sound.singing(tonight.slug, grant=await leave_to(bens_seat, Grant.Use.SPEAK, at)),
+        sound.hearing(tonight.slug, grant=await leave_to(adas_seat, Grant.Use.LISTEN, at)) as (notes, _),
+    ):
+        await asyncio.sleep(1)
+        assert loudness(notes) == "heard"
+        again = await on_the_row(admission.resume)(
+            user=ben, event=tonight, secret=secret, tab=bens_seat.tab, at=at
+        )
+        await asyncio.sleep(1)
+        assert (again.seat.muted, loudness(notes)) == (True, "silent")
+
+
 async def test_who_is_taken_down_is_cut_off_at_once(
     media: None, adas_seat: Seat, bens_seat: Seat, tonight: Event, at: datetime
 ) -> None:

@@ -1,6 +1,8 @@
 """The sender as the process it is."""
 
+import asyncio
 import os
+import socket
 import subprocess
 import sys
 from pathlib import Path
@@ -12,6 +14,15 @@ from rooms.media.feed import Tick, pack
 from tests.rooms.media.edge_ground import ROOM, ground, until
 
 HOME = Path(sender.__file__).parents[2]
+SAYS = """import socket, sys
+line = socket.socket(socket.AF_UNIX, socket.SOCK_SEQPACKET)
+line.connect(chr(0) + sys.argv[1])
+try:
+    line.send(bytes.fromhex(sys.argv[2]))
+    line.recv(1)
+except ConnectionError:
+    pass
+"""
 
 
 def test_it_carries_nothing_that_is_not_for_sending() -> None:
@@ -79,3 +90,43 @@ async def test_an_edge_may_stand_behind_its_sender(monkeypatch: pytest.MonkeyPat
         assert here.edge._sender is not None
         assert os.getpriority(os.PRIO_PROCESS, here.edge._sender.pid) == os.getpriority(os.PRIO_PROCESS, 0)
     assert asked == [5]
+
+
+@pytest.mark.parametrize("ours", [True, False])
+def test_a_mixer_of_another_user_is_turned_away(
+    ours: bool,  # noqa: FBT001
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """Anybody on the machine may connect to an abstract name, so the kernel is asked who did."""
+    edge, other_end = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
+    with edge, other_end, socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as out:
+        edge.setblocking(False)
+        serving = sender.Sender(edge=edge, out=out, high=False)
+        with socket.socket(socket.AF_UNIX, socket.SOCK_SEQPACKET) as mixer:
+            mixer.settimeout(2)
+            mixer.connect(serving._door.getsockname())
+            if not ours:
+                monkeypatch.setattr(os, "geteuid", lambda: 12_345)
+            serving._let_in()
+            assert len(serving._mixers) == ours
+            if not ours:
+                assert mixer.recv(1) == b""
+        for taken in (serving._door, *serving._mixers.values()):
+            taken.close()
+
+
+@pytest.mark.asyncio
+async def test_what_a_mixer_of_another_user_sends_is_heard_by_nobody() -> None:
+    if os.geteuid() != 0:
+        return  # only root can be another user; the test above asks the same of the code
+    async with ground() as here:
+        client = await (await here.listen("anna")).hears(1)
+        tick = pack(Tick(ROOM, 9, 1, 1, b"of another user"))
+        stranger = await asyncio.create_subprocess_exec(
+            "/usr/bin/env", "python3", "-c", SAYS, here.edge.feed_name, tick.hex(), user=65_534, cwd="/"
+        )
+        assert await asyncio.wait_for(stranger.wait(), 10) == 0
+        mixer = here.still_mixer()
+        mixer.tick()
+        await until(lambda: len(client.mixes) == 1)
+        assert client.mixes == list(mixer.sent)
