@@ -5,6 +5,8 @@ from typing import Any
 import structlog
 from structlog.typing import Processor
 
+from stagedoor import unsaid
+
 SHARED: list[Processor] = [
     structlog.contextvars.merge_contextvars,
     structlog.stdlib.add_log_level,
@@ -15,7 +17,8 @@ SHARED: list[Processor] = [
 
 
 def config(*, level: str, as_json: bool) -> dict[str, Any]:
-    """Return Django's LOGGING, and make structlog write through it."""
+    """Return Django's LOGGING, and make structlog write through it. No line says a secret: see `unsaid`."""
+    unsaid.keep_quiet()
     structlog.configure(
         processors=[*SHARED, structlog.stdlib.ProcessorFormatter.wrap_for_formatter],
         logger_factory=structlog.stdlib.LoggerFactory(),
@@ -36,7 +39,7 @@ def config(*, level: str, as_json: bool) -> dict[str, Any]:
         "formatters": {
             "structured": {
                 "()": structlog.stdlib.ProcessorFormatter,
-                "processors": [*last, renderer],
+                "processors": [*last, unsaid.rendered(renderer)],
                 "foreign_pre_chain": SHARED,
             }
         },

@@ -62,7 +62,8 @@ class SocketDoor:
 
 
 async def nowhere(_scope: Scope, receive: Receive, send: Send) -> None:
-    """Answer a socket to a place that does not exist."""
+    """Answer a socket to a place that does not exist, whose path may hold a secret and is not told."""
+    log.info("no_such_socket")
     await _refuse(receive, send, code=NOT_ALLOWED)
 
 
