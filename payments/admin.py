@@ -8,8 +8,10 @@ from django.http import HttpRequest
 
 from payments.models import (
     Approval,
+    BalanceLine,
     Case,
     Charge,
+    Comparison,
     Dispute,
     FeeQuestion,
     LedgerAccount,
@@ -134,3 +136,15 @@ class StripeEventAdmin(ReadOnlyAdmin):
     )
     list_filter = ("status", "kind")
     search_fields = ("stripe_id",)
+
+
+@admin.register(Comparison)
+class ComparisonAdmin(ReadOnlyAdmin):
+    list_display = ("started_at", "until", "cursor", "read_at", "finished_at", "differences")
+
+
+@admin.register(BalanceLine)
+class BalanceLineAdmin(ReadOnlyAdmin):
+    list_display = ("made_at", "kind", "source", "amount_minor", "fee_minor", "currency")
+    list_filter = ("kind", "currency")
+    search_fields = ("source", "stripe_id")

@@ -5,18 +5,16 @@ its columns say where.
 """
 
 import json
-from collections import defaultdict
 from dataclasses import dataclass
 from datetime import datetime
 
 from django.conf import settings
 from django.db import connection
+from django.utils.timezone import now
 
-from payments import stripe_gateway
-from payments.models import Charge, Dispute, Payout, Refund, Reversal
+from payments import comparison
 
 MOST_SHOWN = 20
-NOTHING = (0, 0)
 
 
 @dataclass(frozen=True, slots=True)
@@ -177,7 +175,6 @@ PROMISES = {
         ), 0) > COALESCE((%(two_reviewers_above)s::jsonb ->> p.currency)::bigint, 0) THEN 2 ELSE 1 END
     """,
 }
-STRIPE_AGREES = "Stripe has moved what the books say, and nothing else"
 
 
 def check(*, ask_stripe: bool = False, settled_by: datetime | None = None) -> list[Broken]:
@@ -192,70 +189,7 @@ def check(*, ask_stripe: bool = False, settled_by: datetime | None = None) -> li
         for promise, query in PROMISES.items():
             cursor.execute(f"{GROUND} {query} LIMIT {MOST_SHOWN}", limits)
             broken += [Broken(promise, ", ".join(str(value) for value in row)) for row in cursor.fetchall()]
-    return broken + (_differences_to_stripe(settled_by) if ask_stripe else [])
-
-
-# What moves our balance at Stripe because of a payee. The platform's own affairs (its payouts and bills)
-# are none of these books' business.
-_OURS = {
-    "adjustment",
-    "charge",
-    "payment",
-    "payment_refund",
-    "refund",
-    "refund_failure",
-    "transfer",
-    "transfer_refund",
-}
-
-
-def _differences_to_stripe(settled_by: datetime | None) -> list[Broken]:
-    """Compare, object by object, what Stripe moved and kept with what the books say it did."""
-    theirs: dict[str, tuple[int, int]] = defaultdict(lambda: NOTHING)
-    on_its_way = set()
-    for line in stripe_gateway.movements():
-        if line.type not in _OURS:
-            continue
-        amount, fee = theirs[line.source]
-        theirs[line.source] = amount + line.amount.minor, fee + line.fee.minor
-        if settled_by is not None and line.made_at > settled_by:
-            on_its_way.add(line.source)
-    ours = _said_to_move()
-    differing = [
-        source
-        for source in sorted({*ours, *theirs} - on_its_way)
-        if ours.get(source, NOTHING) != theirs.get(source, NOTHING)
-    ]
-    return [
-        Broken(
-            STRIPE_AGREES, f"{source}: {_told(ours, source)} in the books, {_told(theirs, source)} at Stripe"
-        )
-        for source in differing[:MOST_SHOWN]
-    ]
-
-
-def _told(side: dict[str, tuple[int, int]], source: str) -> str:
-    if source not in side:
-        return "nothing"
-    amount, fee = side[source]
-    return f"{amount} less {fee}"
-
-
-def _said_to_move() -> dict[str, tuple[int, int]]:
-    """Return what the books say that each of Stripe's objects moved, and Stripe's fee, in minor units."""
-    said: dict[str | None, tuple[int, int]] = {}
-    charges = Charge.objects.filter(status=Charge.Status.PAID, stripe_fee_minor__isnull=False)
-    for source, amount, fee in charges.values_list("stripe_charge_id", "amount_minor", "stripe_fee_minor"):
-        said[source] = (amount, fee or 0)
-    refunds = Refund.objects.filter(status=Refund.Status.DONE)
-    for source, amount in refunds.values_list("stripe_id", "amount_minor"):
-        said[source] = (-amount, 0)
-    payouts = Payout.objects.filter(status=Payout.Status.PAID)
-    for source, amount in payouts.values_list("stripe_id", "amount_minor"):
-        said[source] = (-amount, 0)
-    for source, amount in Reversal.objects.values_list("stripe_id", "amount_minor"):
-        said[source] = (amount, 0)
-    for dispute in Dispute.objects.exclude(withdrawn_at=None):
-        taken = -dispute.amount_minor if dispute.is_withdrawn else 0
-        said[dispute.stripe_id] = (taken, dispute.stripe_fee_minor)
-    return {source: figures for source, figures in said.items() if source}
+    if ask_stripe:
+        found = comparison.whole(at=now(), settled_by=settled_by)
+        broken += [Broken(comparison.AGREES, str(each)) for each in found]
+    return broken

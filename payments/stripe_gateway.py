@@ -293,11 +293,14 @@ def read_bank_payout(payout_id: str, *, account_id: str) -> BankPayoutState:
 # The balance
 
 
-def movements() -> Iterator[Movement]:
-    """Yield every movement of our balance at Stripe, newest first."""
-    params = _params({"limit": PAGE})
-    for line in _all(lambda stripe: stripe.balance_transactions.list(params)):
-        yield reading.movement(line)
+def movements_page(*, after: str = "") -> tuple[list[Movement], bool]:
+    """Return a page of the movements of our balance, newest first, and whether there are more.
+
+    `after` is the id of the last one that is known; without it the page begins at the newest.
+    """
+    params = _params({"limit": PAGE} | ({"starting_after": after} if after else {}))
+    page: Any = _ask(lambda stripe: stripe.balance_transactions.list(params))
+    return [reading.movement(line) for line in page.data], bool(page.has_more)
 
 
 # Events

@@ -26,6 +26,7 @@ TIMETABLE = {
     "ticketing.tasks.wind_up_missed_events": MINUTE,
     # what is checked
     "payments.tasks.check_books": HOUR,
+    "payments.tasks.compare_with_stripe": 10 * MINUTE,
     "ticketing.tasks.check_seats": HOUR,
     # what is tidied up
     "accounts.tasks.tidy_up": DAY,
@@ -40,6 +41,7 @@ BEATS: dict[str, dict[str, Any]] = {
 MASS = (
     "accounts.tasks.tidy_up",
     "payments.tasks.check_books",
+    "payments.tasks.compare_with_stripe",
     "payments.tasks.release_memberships",
     "rooms.tasks.release_money",
     "ticketing.tasks.check_seats",

@@ -1,5 +1,6 @@
 from payments.models.case import Case
 from payments.models.charge import Charge, Dispute, FeeQuestion, Refund
+from payments.models.comparison import BalanceLine, Comparison
 from payments.models.ledger import LedgerAccount, Transfer
 from payments.models.payee import Payee
 from payments.models.payout import Approval, Payout, Reversal
@@ -8,8 +9,10 @@ from payments.models.subscription import PaidPeriod, Subscription
 
 __all__ = [
     "Approval",
+    "BalanceLine",
     "Case",
     "Charge",
+    "Comparison",
     "Dispute",
     "FeeQuestion",
     "LedgerAccount",

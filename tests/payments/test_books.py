@@ -11,7 +11,7 @@ from django.conf import settings as django_settings
 from django.core.management import CommandError, call_command
 
 from accounts.models import User
-from payments import books, ledger, payouts, refunds, tasks
+from payments import books, comparison, ledger, payouts, refunds, tasks
 from payments.models import Approval, Charge, Dispute, LedgerAccount, Payee, Payout, Refund
 from payments.money import Money
 from tests import factories
@@ -156,8 +156,8 @@ def test_money_that_stripe_moved_and_the_books_do_not_know(
     client = stripe.StripeClient(django_settings.STRIPE_SECRET_KEY, base_addresses={"api": stand_in.base_url})
     refund = client.v1.refunds.create({"charge": charge.stripe_charge_id or "", "amount": 100})
     [difference] = books.check(ask_stripe=True)
-    assert difference.promise == books.STRIPE_AGREES
-    assert difference.where == f"{refund.id}: nothing in the books, -100 less 0 at Stripe"
+    assert difference.promise == comparison.AGREES
+    assert difference.where == f"{refund.id}: nothing in the books, -100 less 0 EUR at Stripe"
     hour_ago = datetime.now(UTC) - timedelta(hours=1)
     assert books.check(ask_stripe=True, settled_by=hour_ago) == []  # it may still be on its way to us
 
@@ -168,7 +168,7 @@ def test_money_that_the_books_moved_and_stripe_does_not_know(
     charge = sold()
     Charge.objects.filter(pk=charge.pk).update(stripe_charge_id="ch_1", stripe_fee_minor=0)
     [difference] = books.check(ask_stripe=True)
-    assert difference.where == "ch_1: 1200 less 0 in the books, nothing at Stripe"
+    assert difference.where == "ch_1: 1200 less 0 EUR in the books, nothing at Stripe"
 
 
 def test_the_command_says_that_all_holds(busy: Payee, stand_in: "StandIn") -> None:

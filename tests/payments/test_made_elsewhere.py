@@ -70,15 +70,16 @@ def test_a_refund_made_at_stripe_is_in_the_books(stand_in: "StandIn", deliver: D
     assert books.check(ask_stripe=True) == []
 
 
-def test_a_refund_made_at_stripe_that_the_bank_sends_back_is_undone(
+def test_a_refund_made_at_stripe_that_the_bank_sends_back_is_kept_for_the_buyer_and_a_case(
     stand_in: "StandIn", deliver: Deliver, paid: Charge
 ) -> None:
     made = stand_in.by_hand("refund", charge=paid.stripe_charge_id)
     deliver()
     stand_in.by_hand("fail_refund", refund=made["id"])
     deliver()
-    assert Refund.objects.get().status == "failed"
-    assert paid.remainder().amount == Money(1200, "EUR")
+    assert Refund.objects.get(stripe_id=made["id"]).status == "failed"
+    assert (Refund.objects.get(stripe_id=None).status, Case.objects.get().kind) == ("wanted", "refund")
+    assert paid.remainder().amount == Money(0, "EUR")
     assert books.check(ask_stripe=True) == []
 
 

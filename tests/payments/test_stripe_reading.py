@@ -90,7 +90,7 @@ QUESTIONS: dict[str, Callable[[Evening], Any]] = {
     "reversals": lambda it: list(gateway.reversals(it.transfer)),
     "read_bank_payout": lambda it: gateway.read_bank_payout(it.bank_payout, account_id=it.account),
     "find_transfer": lambda _: gateway.find_transfer(reference="payout-1"),
-    "movements": lambda _: list(gateway.movements()),
+    "movements_page": lambda _: gateway.movements_page(),
     "undelivered_events": lambda _: list(gateway.undelivered_events()),
 }
 

@@ -16,6 +16,7 @@ PAUSES = {
     "accounts.tasks.tidy_up": (HOUR, DAY),
     "payments.tasks.ask_about_the_unknown": (MINUTE, 15 * MINUTE),
     "payments.tasks.check_books": (10 * MINUTE, HOUR),
+    "payments.tasks.compare_with_stripe": (5 * MINUTE, HOUR),
     "payments.tasks.handle_due": (2 * SECOND, 15 * SECOND),
     "payments.tasks.release_memberships": (MINUTE, HOUR),
     "payments.tasks.send_due": (5 * SECOND, MINUTE),
