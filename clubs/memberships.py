@@ -90,7 +90,10 @@ def join(*, plan: Plan, member: User, at: datetime) -> Membership:
 
 
 def start_checkout(*, membership: Membership, success_url: str, cancel_url: str, at: datetime) -> str:
-    """Return where to pay. Must not run in a transaction. Raise StripeUnavailable or NotRunning."""
+    """Return where to pay. Must not run in a transaction.
+
+    Raise StripeUnavailable, StripeRefused, NotRunning.
+    """
     if membership.status != Membership.Status.ASKED:
         raise NotRunning
     return subscriptions.start_checkout(
@@ -118,10 +121,18 @@ def current(user: User | AnonymousUser, club: Club) -> Membership | None:
 
 
 def cancel(*, membership: Membership, by: User, at: datetime) -> None:
-    """Let it end with the paid month. Must not run in a transaction. Raise StripeUnavailable, NotRunning."""
+    """Let it end with the paid month. Must not run in a transaction.
+
+    Raise StripeUnavailable, StripeRefused, NotRunning. What has ended at Stripe already is no refusal.
+    """
     _must_run(membership)
     subscriptions.cancel_at_period_end(subscription=_subscription(membership), by=by, at=at)
     _set_ending(membership, ends=True, by=by, verb="membership-cancelled", at=at)
+
+
+def has_ended(membership: Membership) -> bool:
+    """Say whether it is over by what Stripe said last, also if nobody has been told yet."""
+    return _subscription(membership).status == Subscription.Status.ENDED
 
 
 def resume(*, membership: Membership, by: User, at: datetime) -> None:

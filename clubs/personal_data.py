@@ -9,7 +9,7 @@ from accounts.models import User
 from accounts.personal_data import NotNow, exports, objects_to_closing, says_goodbye
 from clubs import memberships, officers
 from clubs.models import Membership, Officer
-from payments.stripe_gateway import StripeUnavailable
+from payments.stripe_gateway import StripeRefused, StripeUnavailable
 
 
 @exports("clubs")
@@ -46,7 +46,7 @@ def _end_what_runs(*, user: User, at: datetime) -> None:
     for membership in running.filter(status=Membership.Status.ACTIVE).select_related("subscription"):
         try:
             memberships.cancel(membership=membership, by=user, at=at)
-        except StripeUnavailable as error:
+        except (StripeUnavailable, StripeRefused) as error:
             raise NotNow from error
     for office in Officer.objects.filter(user=user).select_related("club"):
         officers.leave(club=office.club, user=user, at=at)

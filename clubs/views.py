@@ -20,6 +20,7 @@ from accounts.models import User
 from clubs import founding, memberships, officers
 from clubs.forms import FoundingForm
 from clubs.models import Club, Membership, Officer, Plan
+from payments import plain_words
 from payments.stripe_gateway import StripeRefused, StripeUnavailable
 
 CLUBS_A_PAGE = 24
@@ -103,8 +104,8 @@ def join(request: HttpRequest, slug: str) -> HttpResponse:
         messages.error(request, _("This membership is no longer offered."))
     except (memberships.AlreadyMember, memberships.NotRunning):
         return redirect(page)
-    except StripeUnavailable:
-        messages.error(request, _("Our payment partner does not answer. Please try again in a few minutes."))
+    except (StripeUnavailable, StripeRefused) as no:
+        messages.error(request, plain_words.to_buyer(no, email=user.email))
     else:
         return redirect(address)
     return redirect("clubs:club", slug)
@@ -176,10 +177,8 @@ def _change_membership(request: HttpRequest, slug: str, change: Change, done: st
         change(membership=current, by=user, at=now())
     except memberships.NotRunning:
         messages.error(request, _("This membership is not paid yet."))
-    except StripeRefused:
-        messages.error(request, _("It has ended already. You may join again on the club's page."))
-    except StripeUnavailable:
-        messages.error(request, _("Our payment partner does not answer. Please try again in a few minutes."))
+    except (StripeUnavailable, StripeRefused) as no:
+        messages.error(request, plain_words.to_member(no, has_ended=memberships.has_ended(current)))
     else:
         messages.success(request, done)
     return redirect("clubs:membership", slug)

@@ -91,11 +91,17 @@ def _turn(subscription: Subscription, *, ends: bool, by: User, at: datetime) -> 
         raise NotAtStripe
     # The wish is harmless to repeat, but a key may not outlive the opposite wish: so it carries the moment.
     verb = "cancel" if ends else "resume"
-    state = stripe_gateway.end_with_period(
-        subscription_id=subscription.stripe_id,
-        ends=ends,
-        key=f"{verb}-{subscription.pk}-{int(at.timestamp())}",
-    )
+    try:
+        state = stripe_gateway.end_with_period(
+            subscription_id=subscription.stripe_id,
+            ends=ends,
+            key=f"{verb}-{subscription.pk}-{int(at.timestamp())}",
+        )
+    except stripe_gateway.StripeRefused:
+        state = stripe_gateway.read_subscription(subscription.stripe_id)
+        follow(subscription=subscription, state=state, at=at)
+        if not (ends and subscription.status == Status.ENDED):
+            raise  # who wanted it to end has what they wanted; anybody else is told the no
     with transaction.atomic():
         audit.record(actor=by, verb=f"subscription-{verb}", subject=subscription, at=at)
         follow(subscription=subscription, state=state, at=at)

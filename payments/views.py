@@ -21,7 +21,7 @@ from django.views.decorators.http import require_POST, require_safe
 from accounts import links
 from accounts.factor import fresh_factor_required
 from accounts.models import User
-from payments import payees, payouts, permissions, statement, stripe_events, summary
+from payments import payees, payouts, permissions, plain_words, statement, stripe_events, summary
 from payments.forms import PayoutForm
 from payments.models import Payee, Payout
 from payments.stripe_gateway import StripeRefused, StripeUnavailable
@@ -129,7 +129,7 @@ def _to_stripe(request: HttpRequest, payee: Payee) -> HttpResponse:
         return redirect(payees.onboard(payee=payee, return_url=back, refresh_url=again, at=now()))
     except (StripeUnavailable, StripeRefused) as trouble:
         log.warning("onboarding_not_begun", payee=str(payee.pk), trouble=str(trouble))
-        messages.error(request, _("Stripe does not answer at the moment. Try again in a few minutes."))
+        messages.error(request, plain_words.to_payee(trouble, email=payee.email))
         return redirect("payments:payee", payee.pk)
 
 
@@ -142,6 +142,7 @@ def onboarded(request: HttpRequest, pk: UUID) -> HttpResponse:
         payees.refresh(payee=payee, at=now())
     except (StripeUnavailable, StripeRefused) as trouble:
         log.warning("payee_not_read", payee=str(payee.pk), trouble=str(trouble))
+        messages.warning(request, plain_words.to_payee(trouble, email=payee.email))
     if payee.can_be_paid:
         messages.success(request, _("Stripe has all it needs. You can be paid now."))
     elif payee.details_submitted:

@@ -21,7 +21,7 @@ from django.views.decorators.http import require_GET, require_http_methods, requ
 
 from accounts.models import User
 from clubs import memberships, officers
-from payments import refund_standing
+from payments import plain_words, refund_standing
 from payments.refund_standing import MoneyBack
 from payments.stripe_gateway import StripeRefused, StripeUnavailable
 from ticketing import entitlement, passing, sales, seats
@@ -85,8 +85,8 @@ def buy(request: HttpRequest, slug: str) -> HttpResponse:
             attempt=form.cleaned_data["attempt"],
             at=now(),
         )
-    except StripeUnavailable:
-        messages.error(request, _("The payment service does not answer just now. Try again in a minute."))
+    except (StripeUnavailable, StripeRefused) as no:
+        messages.error(request, plain_words.to_buyer(no, email=_user(request).email))
         return redirect(found)
     except _REFUSALS as refusal:
         form.add_error(None, _refusal_words(refusal))
@@ -143,11 +143,9 @@ def _to_checkout(request: HttpRequest, placed: Order) -> HttpResponse:
     except sales.HoldIsOver:
         messages.warning(request, _("The time to pay is over. Choose your tickets again."))
         return redirect(placed.event)
-    except (StripeUnavailable, StripeRefused):
-        messages.error(
-            request,
-            _("The payment service does not answer just now. Your tickets stay held; try again in a minute."),
-        )
+    except (StripeUnavailable, StripeRefused) as no:
+        messages.error(request, plain_words.to_buyer(no, email=_user(request).email))
+        messages.info(request, _("Your tickets stay held until the time to pay is over."))
         return redirect(placed)
 
 
@@ -174,7 +172,7 @@ def order_state(request: HttpRequest, pk: UUID) -> HttpResponse:
     found = _own_order(request, pk)
     waits = found.is_held and request.GET.get("back") == "paid"
     if waits and cache.add(f"order-asked-{pk}", "1", timeout=ASK_AGAIN_AFTER):
-        with suppress(StripeUnavailable):
+        with suppress(StripeUnavailable, StripeRefused):  # the sweep asks again, and settles it
             sales.look_again(order=found, at=now())
         found = _own_order(request, pk)
     context = _order_context(request, found)
@@ -219,6 +217,15 @@ def let_go(request: HttpRequest, pk: UUID) -> HttpResponse:
         found = sales.let_go(order=_own_order(request, pk), at=now())
     except StripeUnavailable:
         messages.error(request, _("The payment service does not answer just now. Try again in a minute."))
+        return redirect("ticketing:order", pk)
+    except StripeRefused:
+        messages.error(
+            request,
+            _(
+                "The payment service did not let us shut its page, so the order stays as it is. "
+                "Please tell the host."
+            ),
+        )
         return redirect("ticketing:order", pk)
     if found.is_paid:
         messages.info(request, _("Your payment had just come in, so the tickets are yours."))

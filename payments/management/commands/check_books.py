@@ -6,7 +6,7 @@ from typing import Any
 from django.core.management.base import BaseCommand, CommandError
 
 from payments import books
-from payments.stripe_gateway import StripeUnavailable
+from payments.stripe_gateway import StripeRefused, StripeUnavailable
 
 
 class Command(BaseCommand):
@@ -23,6 +23,10 @@ class Command(BaseCommand):
         except StripeUnavailable as error:
             raise CommandError(
                 f"Stripe did not answer ({error}). Try again, or use --without-stripe."
+            ) from None
+        except StripeRefused as error:
+            raise CommandError(
+                f"Stripe refused to tell its movements ({error}). Look at the key, or use --without-stripe."
             ) from None
         for one in broken:
             self.stderr.write(f"{one.promise}: {one.where}")
