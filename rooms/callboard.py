@@ -45,7 +45,7 @@ def seat_group(seat_id: str) -> str:
 
 
 def view(room: Room) -> View:
-    """Return the room as those who moderate see it: hands with names. Costs two queries.
+    """Return the room as those who moderate see it: hands with names. Costs two queries, hostless three.
 
     The caller read `room.seq` before: what is read here is at least as new, so a later event never goes back.
     """
@@ -57,10 +57,13 @@ def view(room: Room) -> View:
     )
     stage = [seat for seat in seats if seat.is_on_stage]
     asking = [seat for seat in seats if not seat.is_on_stage]
+    is_hostless = room.host_gone_at is not None
+    waits = is_hostless and room.seats.seated().filter(role=Seat.Role.HOST).exists()
     return View(
         status=room.status,
         audience=room.seats.audience().count(),
-        host_gone=room.host_gone_at is not None,
+        host_gone=is_hostless,
+        host_left=is_hostless and not waits,
         hands_up=len(asking),
         stage=[_person(seat) for seat in sorted(stage, key=lambda seat: -seat.rank)],
         hands=[_hand(seat) for seat in asking[:MOST_HANDS_SHOWN]],

@@ -203,6 +203,7 @@ class View(BaseModel):
     status: str
     audience: int
     host_gone: bool
+    host_left: bool = False
     hands_up: int
     stage: list[Person]
     hands: list[Hand] | None = None

@@ -10,6 +10,7 @@ urlpatterns: list[URLPattern | URLResolver] = [
     path("<slug:slug>/state", views.state, name="state"),
     path("<slug:slug>/seat", views.seat, name="seat"),
     path("<slug:slug>/doors", views.doors, name="doors"),
+    path("<slug:slug>/cost", views.cost, name="cost"),
     path("<slug:slug>/whep", whip.whep, name="whep"),
     path("<slug:slug>/whip", whip.whip, name="whip"),
 ]

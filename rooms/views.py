@@ -1,3 +1,4 @@
+from datetime import datetime
 from http import HTTPStatus
 from typing import Any, Final
 
@@ -6,6 +7,7 @@ from django.contrib import messages
 from django.http import HttpRequest, HttpResponse, JsonResponse
 from django.shortcuts import get_object_or_404, redirect, render
 from django.urls import reverse
+from django.utils import formats
 from django.utils.timezone import now
 from django.utils.translation import gettext as _
 from django.views.decorators.cache import never_cache
@@ -13,12 +15,13 @@ from django.views.decorators.http import require_GET, require_POST
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from accounts import limits
-from rooms import admission, turn, words
+from rooms import admission, delivery, turn, words
 from rooms import doors as house_doors
 from rooms import stage as stage_machine
 from rooms.admission import Admitted, Code, Verdict
-from rooms.models import Seat
+from rooms.models import Room, Seat
 from rooms.throttle import TooOften, knock
+from ticketing import programme
 from ticketing.models import Event
 
 RESUME_COOKIE: Final = "resume"
@@ -41,10 +44,11 @@ class SeatWish(BaseModel):
 def room(request: HttpRequest, slug: str) -> HttpResponse:
     """Show the room to those whom the door lets in, and the way there to everybody else."""
     event = _event(slug)
-    verdict = admission.may_enter(user=request.user, event=event, at=now())
+    at = now()
+    verdict = admission.may_enter(user=request.user, event=event, at=at)
     status = HTTPStatus.OK if verdict.is_ok or verdict.code in POLLED else HTTPStatus.FORBIDDEN
     status = REFUSED.get(verdict.code, status)
-    return render(request, "rooms/room.html", _page(event, verdict), status=status)
+    return render(request, "rooms/room.html", _page(event, verdict, at=at), status=status)
 
 
 @require_GET
@@ -87,6 +91,17 @@ def seat(request: HttpRequest, slug: str) -> JsonResponse:
         samesite="Strict",
     )
     return answer
+
+
+@require_GET
+@never_cache
+def cost(request: HttpRequest, slug: str) -> JsonResponse:
+    """Tell a host beforehand what closing the room, or leaving it, would cost."""
+    event = _event(slug)
+    verdict = admission.may_enter(user=request.user, event=event, at=now())
+    if not verdict.is_ok or verdict.role != Seat.Role.HOST:
+        return _refusal(HTTPStatus.FORBIDDEN, "not_allowed", _("You are not allowed to do that."))
+    return JsonResponse(_cost(event, at=now()))
 
 
 @require_POST
@@ -140,7 +155,7 @@ def _connection(event: Event, admitted: Admitted) -> dict[str, Any]:
         "role": admitted.seat.role,
         "grants": {"socket": admitted.socket_grant, "listen": admitted.listen_grant},
         "ice_servers": [server.model_dump(exclude_none=True) for server in turn.ice_servers(at=now())],
-        **_addresses(event),
+        **{name: url for name, url in _addresses(event).items() if name != "cost_url"},
     }
 
 
@@ -151,15 +166,39 @@ def _addresses(event: Event) -> dict[str, str]:
         "socket_url": f"{page}socket",
         "whep_url": reverse("rooms:whep", args=[event.slug]),
         "whip_url": reverse("rooms:whip", args=[event.slug]),
+        "cost_url": reverse("rooms:cost", args=[event.slug]),
     }
+
+
+def _cost(event: Event, *, at: datetime) -> dict[str, Any]:
+    _start, minutes = programme.promise(event)
+    heard, needed = delivery.stage_seconds(event) // 60, -(-delivery.enough(minutes) // 60)
+    if delivery.is_enough(event):
+        words = _(
+            "Enough has been heard: the evening counts, and its money is released after the holding days."
+        )
+        return {"counts": True, "close": words, "leave": words}
+    so_far = _("%(heard)s of the %(needed)s minutes that make it count have been heard since the start.")
+    so_far %= {"heard": heard, "needed": needed}
+    close = _("If you close now, nothing that was paid is released, and all who paid get their money back.")
+    until = formats.date_format(event.ends_at.astimezone(event.zone), "H:i")
+    leave = _("You can open the doors again until %(until)s. After that, all who paid get their money back.")
+    leave %= {"until": until}
+    if at >= event.ends_at:
+        leave = close
+    return {"counts": False, "close": f"{so_far} {close}", "leave": f"{so_far} {leave}"}
 
 
 def _refusal(status: HTTPStatus, code: str, text: str) -> JsonResponse:
     return JsonResponse({"code": code, "text": text}, status=status)
 
 
-def _page(event: Event, verdict: Verdict) -> dict[str, Any]:
+def _page(event: Event, verdict: Verdict, *, at: datetime) -> dict[str, Any]:
+    shut_again = Room.objects.filter(event=event, status=Room.Status.SHUT, shut_again_at__isnull=False)
+    waits = verdict.code == Code.DOORS_SHUT
     return {
+        "is_late": at >= event.starts_at,
+        "is_shut_again": waits and shut_again.exists(),
         "event": event,
         "verdict": verdict,
         "is_polled": verdict.code in POLLED,

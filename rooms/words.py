@@ -14,6 +14,7 @@ WORDS = {
     "connection_reconnecting": _("The connection was lost. Reconnecting"),
     "connection_lost": _("No connection to the room. Check your network; we keep trying."),
     "host_gone": _("The host has lost the connection. The room waits for them."),
+    "host_left": _("The host has left the room. It waits for one to come back."),
     "nobody_on_stage": _("Nobody is on stage yet."),
     "doors_shut_host": _("The doors are shut. Only your team can come in."),
     "hands_one": _("1 hand is up"),
@@ -27,6 +28,7 @@ WORDS = {
     "unmute": _("Unmute"),
     "mute": _("Mute"),
     "on_stage_now": _("You are on stage, muted. Tap Unmute when you want to speak."),
+    "muted_by_host": _("A host has muted you. Tap Unmute when you want to speak again."),
     "off_stage_now": _("You are off stage and listening."),
     "step_up": _("Go on stage"),
     "step_down": _("Leave stage"),
@@ -55,6 +57,7 @@ WORDS = {
     "microphone_failed": _(
         "The microphone could not be started. Close other programs that use it, then try again."
     ),
+    "place_title": _("Your place has changed"),
     "not_answered": _("The room did not answer. Try again."),
     "removed_title": _("You have been removed"),
     "closed_title": _("The room is closed"),

@@ -6,13 +6,14 @@ from datetime import datetime, timedelta
 from functools import partial
 
 from django.db import transaction
-from django.db.models import F, Max, Value
+from django.db.models import F, Max, Q, QuerySet, Value
 from django.utils.text import slugify
 from django.utils.translation import gettext as _
 
 from accounts import audit
 from accounts.models import User
-from clubs.models import Club
+from clubs import officers
+from clubs.models import Club, Officer
 from core import retries
 from payments import cases, releases
 from payments.models import Case, Charge
@@ -137,6 +138,15 @@ def end(*, event: Event, at: datetime) -> Event:
     move(event, Event.Status.ENDED, ended_at=at)
     offers.close(event=event)
     return event
+
+
+def on_the_team(user: User, *, at: datetime) -> QuerySet[Event]:
+    """Return the evenings on sale or live into whose rooms this person comes as host or moderator."""
+    office = Officer.objects.filter(user=user, role__in=officers.MODERATING)
+    length = F("minutes") * Value(timedelta(minutes=1))
+    awaited = Q(status=Event.Status.PUBLISHED, starts_at__gt=Value(at - MISSED_AFTER) - length)
+    found = Event.objects.filter(awaited | Q(status=Event.Status.LIVE), club__in=office.values("club"))
+    return found.select_related("club").order_by("starts_at", "id")
 
 
 def promise(event: Event) -> tuple[datetime, int]:

@@ -24,7 +24,7 @@ from clubs import memberships, officers
 from payments import plain_words, refund_standing
 from payments.refund_standing import MoneyBack
 from payments.stripe_gateway import StripeRefused, StripeUnavailable
-from ticketing import entitlement, passing, sales, seats
+from ticketing import entitlement, passing, programme, sales, seats
 from ticketing.forms import BasketForm
 from ticketing.models import Event, Order, Ticket, TicketType
 
@@ -245,6 +245,7 @@ def my_tickets(request: HttpRequest) -> HttpResponse:
     page = Paginator(orders, PER_PAGE).get_page(request.GET.get("page"))
     context = {
         "to_pay": orders.filter(status=Order.Status.HELD, held_until__gt=at)[:PER_PAGE],
+        "team": programme.on_the_team(user, at=at)[:PER_PAGE],
         "coming": mine.exclude(event__status__in=over).order_by("event__starts_at", "id")[: PER_PAGE * 5],
         "over": mine.filter(event__status__in=over).order_by("-event__starts_at", "id")[:PER_PAGE],
         "orders": page,

@@ -15,6 +15,7 @@ const audio = part("sound");
 let you = null;
 let room = null;
 let micIsBusy = false;
+let mutingMyself = false;
 
 const socket = new RoomSocket({ seatUrl: urls.seatUrl, socketUrl: urls.socketUrl, csrf: urls.csrf });
 const ear = new Ear({ audio, url: urls.whepUrl, askGrant: () => socket.grant("listen") });
@@ -27,7 +28,7 @@ const controls = {
   stage: new Control(root, "stage", () => ask(you.stage === "on" ? "step_down" : "step_up")),
   mic: new Control(root, "mic", toggleMicrophone),
   sound: new Control(root, "sound", toggleSound),
-  leave: new Control(root, "leave", leave),
+  leave: new Control(root, "leave", askToLeave),
 };
 
 // ---- In and out
@@ -48,6 +49,32 @@ async function enter({ takeOver = false } = {}) {
     button.disabled = false;
   }
 }
+
+/** Whoever leaves an open room without a host is told beforehand what that costs. */
+function askToLeave() {
+  const dialog = document.getElementById("leave-room");
+  const otherHosts = room?.stage.some((person) => person.role === "host" && !person.away && person.seat !== you.seat);
+  if (!dialog || you?.role !== "host" || room?.status !== "open" || otherHosts) return leave();
+  dialog.showModal();
+  return tellCost("leave");
+}
+
+/** Fill in what closing or leaving would cost, as the server counts it. */
+async function tellCost(act) {
+  const line = document.querySelector(`[data-cost="${act}"]`);
+  line.hidden = true;
+  try {
+    const cost = await (await fetch(urls.costUrl, { signal: AbortSignal.timeout(5000) })).json();
+    line.textContent = cost[act];
+    line.className = `notice notice--${cost.counts ? "success" : "warning"}`;
+    line.hidden = !cost[act];
+  } catch {
+    // Without an answer the dialog still says what is lost.
+  }
+}
+
+document.querySelector('[data-opens="close-room"]')?.addEventListener("click", () => tellCost("close"));
+document.querySelector("[data-leave-anyway]")?.addEventListener("click", leave);
 
 async function leave() {
   stopSound();
@@ -106,7 +133,7 @@ socket.addEventListener("welcome", ({ detail }) => {
   ear.listen(socket.pass);
   view.speakers(detail.speaking);
   draw();
-  if (first) controls.leave.element.focus({ preventScroll: true, focusVisible: false });
+  if (first) document.getElementById("stage-title").focus({ preventScroll: true });
 });
 
 socket.addEventListener("room", ({ detail }) => {
@@ -124,8 +151,11 @@ socket.addEventListener("you", ({ detail }) => {
     voice.stop();
     notice(words.off_stage_now);
   }
+  if (before?.stage === "on" && you.stage === "on" && !before.muted && you.muted && !mutingMyself) notice(words.muted_by_host);
   voice.mute(you.muted);
+  if (before && before.role !== you.role) location.reload(); // another role has another page; the seat is kept
   draw();
+  if (before?.stage !== "invited" && you.stage === "invited") part("invitation").focus();
 });
 
 socket.addEventListener("speaking", ({ detail }) => view.speakers(detail.seats));
@@ -154,7 +184,9 @@ voice.addEventListener("back", () => {
 });
 voice.addEventListener("lost", () => {
   clearNotice(words.voice_failing);
-  if (you?.stage === "on" && !you.muted) ask("mute"); // nobody should wait for words that cannot come
+  if (you?.stage !== "on" || you.muted) return;
+  mutingMyself = true; // nobody should wait for words that cannot come
+  ask("mute").finally(() => (mutingMyself = false));
 });
 
 // ---- What a person does
@@ -178,7 +210,9 @@ async function toggleMicrophone() {
     await speak();
   } else {
     voice.mute(true); // at once here, and for everybody as soon as the server has it
+    mutingMyself = true;
     await ask("mute");
+    mutingMyself = false;
   }
 }
 
@@ -235,19 +269,19 @@ function draw() {
   const moderates = you.role !== "listener";
   part("invitation").hidden = you.stage !== "invited";
   if (onStage || moderates || you.stage === "invited") controls.hand.hide();
-  else controls.hand.show({ iconName: "hand", label: you.stage === "hand" ? words.lower_hand : words.raise_hand, pressed: you.stage === "hand" });
+  else controls.hand.show({ iconName: "hand", label: you.stage === "hand" ? words.lower_hand : words.raise_hand, on: you.stage === "hand" });
   if (onStage) controls.stage.show({ iconName: "arrow-left", label: words.step_down });
   else if (moderates) controls.stage.show({ iconName: "mic", label: words.step_up });
   else controls.stage.hide();
   if (onStage) {
     const label = micIsBusy ? words.connecting : you.muted ? words.unmute : words.mute;
-    controls.mic.show({ iconName: you.muted ? "mic-off" : "mic", label, pressed: !you.muted, disabled: micIsBusy });
+    controls.mic.show({ iconName: you.muted ? "mic-off" : "mic", label, on: !you.muted, disabled: micIsBusy });
   } else {
     controls.mic.hide();
   }
-  controls.sound.show({ iconName: audio.muted ? "volume-off" : "volume", label: audio.muted ? words.sound_on : words.sound_off, pressed: audio.muted });
-  if (room.host_gone && !moderates) notice(words.host_gone);
-  else clearNotice(words.host_gone);
+  controls.sound.show({ iconName: audio.muted ? "volume-off" : "volume", label: audio.muted ? words.sound_on : words.sound_off, on: audio.muted });
+  if (room.host_gone && !moderates) notice(room.host_left ? words.host_left : words.host_gone);
+  else clearNotice(words.host_gone, words.host_left);
   soundPanel.draw(room.sound);
   showTools();
 }
@@ -272,6 +306,12 @@ function clearNotice(...texts) {
   notice("");
   return true;
 }
+
+/** Let the microphone's button glow as loud as one is: whoever is live sees that they are heard. */
+setInterval(() => {
+  const live = you?.stage === "on" && !you.muted;
+  controls.mic.element.style.setProperty("--level", live ? voice.level().toFixed(2) : "0");
+}, 100);
 
 window.addEventListener("pagehide", stopSound);
 window.addEventListener("pageshow", (event) => {

@@ -47,6 +47,8 @@ export class Voice extends EventTarget {
     this.connection = null;
     this.connecting = null;
     this.microphone = null;
+    this.context = null;
+    this.analyser = null;
     this.renewing = false;
   }
 
@@ -60,6 +62,7 @@ export class Voice extends EventTarget {
     if (!this.microphone) {
       this.microphone = await openMicrophone();
       this.mute(true);
+      this.measure();
     }
     await this.connect();
   }
@@ -89,6 +92,26 @@ export class Voice extends EventTarget {
     this.renewing = false;
   }
 
+  /** How loud one is now, from 0 to 1; 0 where the browser cannot tell. */
+  level() {
+    if (!this.analyser) return 0;
+    this.analyser.getFloatTimeDomainData(this.wave);
+    const loudest = this.wave.reduce((most, value) => Math.max(most, Math.abs(value)), 0);
+    return Math.min(1, Math.sqrt(loudest));
+  }
+
+  /** Listen to our own microphone, only to show how loud it is. */
+  measure() {
+    try {
+      this.context = new AudioContext();
+      this.analyser = new AnalyserNode(this.context, { fftSize: 512 });
+      this.wave = new Float32Array(this.analyser.fftSize);
+      this.context.createMediaStreamSource(this.microphone).connect(this.analyser);
+    } catch {
+      this.analyser = null; // the sound matters, not its picture
+    }
+  }
+
   mute(muted) {
     for (const track of this.microphone?.getAudioTracks() || []) track.enabled = !muted;
   }
@@ -97,6 +120,9 @@ export class Voice extends EventTarget {
   stop() {
     for (const track of this.microphone?.getTracks() || []) track.stop();
     this.microphone = null;
+    this.analyser = null;
+    this.context?.close().catch(() => {});
+    this.context = null;
     const connection = this.connection;
     this.connection = null;
     if (!connection) return;

@@ -37,15 +37,16 @@ export class StageView {
   draw(room, you) {
     this.drawStage(room, you);
     this.drawHands(room);
-    this.find("count").hidden = false;
     this.audience(room.audience);
     this.find("hands-count").hidden = room.hands_up === 0;
     this.find("hands-up").textContent = room.hands_up;
     this.find("live").hidden = room.status !== "open";
   }
 
+  /** How many listen; nothing at all while nobody does, for "0" beside a full stage reads as an empty room. */
   audience(count) {
     this.find("audience").textContent = count;
+    this.find("count").hidden = count === 0;
   }
 
   /** Light the rings of those who speak. */
@@ -176,10 +177,11 @@ export class Control {
     this.element.addEventListener("click", () => onTap());
   }
 
-  show({ iconName, label, pressed, disabled = false }) {
+  /** Its label says what a tap does; `on` is only for the eye, for a label that changes is no pressed button. */
+  show({ iconName, label, on = false, disabled = false }) {
     this.element.hidden = false;
     this.element.disabled = disabled;
-    if (pressed !== undefined) this.element.setAttribute("aria-pressed", String(pressed));
+    this.element.dataset.on = String(on);
     if (this.shown !== iconName) this.disc.replaceChildren(icon(iconName));
     this.shown = iconName;
     this.label.textContent = label;
