@@ -61,6 +61,7 @@ async def test_a_hello_is_answered_with_who_you_are_and_how_the_room_stands(
                 "status": "shut",
                 "audience": 1,
                 "host_gone": False,
+                "host_left": False,
                 "hands_up": 0,
                 "stage": [],
                 "hands": [],

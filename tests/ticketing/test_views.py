@@ -318,7 +318,7 @@ def test_my_tickets_cost_the_same_for_any_number(
     for _ in range(count):
         order = box_office.buy(ben, factories.TicketTypeFactory.create(price_minor=0), at=at)
         titles.append(order.event.title)
-    with django_assert_num_queries(SIGNED_IN + 5):
+    with django_assert_num_queries(SIGNED_IN + 6):
         page = bens.get("/tickets/").content.decode()
     assert [title for title in titles if f'<h2 class="stub__title">{title}</h2>' not in page] == []
     assert "stub--past" not in page

@@ -32,6 +32,23 @@ def test_a_second_tab_takes_the_seat_over_after_a_click_and_the_first_falls_sile
     expect(ada.page.locator("[data-audience]")).to_have_text("1")
 
 
+def test_a_copy_of_the_tab_is_another_page_and_a_reload_is_the_same(cast: Cast) -> None:
+    ada, ben = cast.of_the_town("Ada"), cast.fan("Ben")
+    an_evening_with(ben, host=ada, title="One tab, twice")
+    # A page that opens another one hands it a copy of what it has stored, as duplicating a tab does.
+    with ben.page.context.expect_page() as opening:
+        ben.page.evaluate("window.open(location.href)")
+    copy = opening.value
+    copy.locator("[data-listen]").click()
+    expect(copy.get_by_role("heading", name="You are already in this room")).to_be_visible()
+    expect(ben.page.locator("#room")).to_have_attribute("data-connection", "connected")
+    copy.close()
+
+    ben.page.reload()
+    ben.page.locator("[data-listen]").click()
+    expect(ben.page.locator("#room")).to_have_attribute("data-connection", "connected")
+
+
 def test_a_lost_connection_is_told_and_mended_and_the_raised_hand_is_still_up(
     cast: Cast, product: Product, note: Callable[[str], None]
 ) -> None:

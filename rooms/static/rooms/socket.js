@@ -13,16 +13,53 @@ export class Refused extends Error {
   }
 }
 
-/** Names this page while it lives, so that a reload is not taken for a second page. */
-function tabName() {
-  const fresh = () => crypto.getRandomValues(new Uint8Array(16)).reduce((text, byte) => text + byte.toString(16).padStart(2, "0"), "");
+const TAB = "room-tab";
+const LOCK_MS = 500; // a page that is being replaced lets its name go
+
+const freshName = () => crypto.getRandomValues(new Uint8Array(16)).reduce((text, byte) => text + byte.toString(16).padStart(2, "0"), "");
+
+/**
+ * Names this page while it lives, so that a reload is not taken for a second page, and a copy of the tab is.
+ *
+ * The name lives in memory. It lies in sessionStorage, which a duplicated tab copies, only between two pages: left
+ * there by the one that goes, taken away by the one that comes. Whoever else holds it by then has a lock on it.
+ */
+async function pageName() {
+  let left = null;
   try {
-    const name = sessionStorage.getItem("room-tab") || fresh();
-    sessionStorage.setItem("room-tab", name);
-    return name;
+    left = sessionStorage.getItem(TAB);
+    sessionStorage.removeItem(TAB);
   } catch {
-    return fresh();
+    // No storage: then every page is a new one.
   }
+  const name = left && ((await locked(left)) || (await rested(LOCK_MS, () => locked(left)))) ? left : freshName();
+  if (name !== left) await locked(name);
+  window.addEventListener("pagehide", () => {
+    try {
+      sessionStorage.setItem(TAB, name);
+    } catch {
+      // The same.
+    }
+  });
+  return name;
+}
+
+/** Hold this name as long as the page lives; false if another page does. Where there are no locks, it is ours. */
+function locked(name) {
+  if (!navigator.locks) return Promise.resolve(true);
+  return new Promise((resolve) => {
+    navigator.locks
+      .request(`${TAB}-${name}`, { ifAvailable: true }, (lock) => {
+        resolve(lock !== null);
+        return lock && new Promise(() => {});
+      })
+      .catch(() => resolve(true));
+  });
+}
+
+async function rested(ms, then) {
+  await new Promise((resolve) => setTimeout(resolve, ms));
+  return then();
 }
 
 /**
@@ -32,7 +69,8 @@ function tabName() {
 export class RoomSocket extends EventTarget {
   constructor({ seatUrl, socketUrl, csrf }) {
     super();
-    Object.assign(this, { seatUrl, socketUrl, csrf, tab: tabName() });
+    Object.assign(this, { seatUrl, socketUrl, csrf });
+    this.named = pageName();
     this.seq = -1;
     this.waiting = new Map();
     this.nextId = 1;
@@ -52,7 +90,7 @@ export class RoomSocket extends EventTarget {
     const answer = await fetch(this.seatUrl, {
       method: "POST",
       headers: { "Content-Type": "application/json", "X-CSRFToken": this.csrf },
-      body: JSON.stringify({ tab: this.tab, take_over: takeOver }),
+      body: JSON.stringify({ tab: await this.named, take_over: takeOver }),
       signal: AbortSignal.timeout(SEAT_MS),
     });
     const told = answer.headers.get("Content-Type")?.startsWith("application/json") ? await answer.json() : {};
