@@ -15,6 +15,7 @@ import structlog
 from django.conf import settings
 from django.db import IntegrityError, transaction
 from django.db.models import QuerySet
+from django.utils.text import Truncator
 from django.utils.translation import gettext as _
 
 from accounts import links
@@ -37,6 +38,7 @@ CODE_LETTERS = "23456789ABCDEFGHJKMNPQRSTUVWXYZ"  # none that is read as another
 # Stripe keeps a checkout open for 30 minutes at least. The sweep shuts ours earlier; this is the far end.
 CHECKOUT_LASTS = timedelta(minutes=60)
 SWEEP_AT_ONCE = 200
+LONGEST_DESCRIPTION = 200  # of a charge
 
 Basket = Mapping[UUID, int]  # how many of which ticket type
 
@@ -146,6 +148,12 @@ def _kinds_on_sale(event: Event, wanted: Basket, at: datetime) -> list[TicketTyp
     return kinds
 
 
+def _in_words(event: Event, kinds: Sequence[TicketType], wanted: Basket) -> str:
+    """Return what is bought as the checkout, and the buyer's card statement at Stripe, names it."""
+    tickets = ", ".join(f"{wanted[kind.pk]} × {kind.name}" for kind in kinds)  # noqa: RUF001 -- as pages write it
+    return Truncator(f"{event.title}: {tickets}").chars(LONGEST_DESCRIPTION)
+
+
 def _open_order(
     buyer: User, event: Event, kinds: Sequence[TicketType], wanted: Basket, attempt: UUID | None, at: datetime
 ) -> Order:
@@ -171,7 +179,7 @@ def _open_order(
                     payee=event.club.payee,
                     buyer=buyer,
                     reference=f"order-{order.pk}",
-                    description=event.title,
+                    description=_in_words(event, kinds, wanted),
                     amount=order.total,
                     at=at,
                 )

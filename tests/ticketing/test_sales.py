@@ -366,3 +366,11 @@ def test_an_order_has_a_most_over_all_types(
     wanted = {kinds[0].pk: first, kinds[1].pk: second}
     with pytest.raises(sales.BasketTooBig):
         sales.hold(buyer=ben, event=event, basket=wanted, at=at)
+
+
+def test_the_checkout_names_what_is_bought(ben: User, event: Event, at: datetime) -> None:
+    seat = event.ticket_types.get(name="Seat")
+    loge = factories.TicketTypeFactory.create(event=event, name="Loge", price_minor=3000, position=9)
+    order = sales.hold(buyer=ben, event=event, basket={seat.pk: 2, loge.pk: 1}, at=at)
+    assert order.charge is not None
+    assert order.charge.description == f"{event.title}: 2 × Seat, 1 × Loge"  # noqa: RUF001 -- as pages write it

@@ -379,3 +379,9 @@ def test_only_the_buyer_makes_new_links(
     ticket = box_office.buy(ben, seat, 2, at=at).tickets.get(holder=None)
     client.force_login(max)
     assert client.post(f"/tickets/{ticket.pk}/new-link/").status_code == 404
+
+
+def test_a_cancelled_event_shows_why(client: Client, ada: User, event: Event, at: datetime) -> None:
+    aftersales.cancel_event(event=event, by=ada, reason="The storyteller has lost her voice.", at=at)
+    panel = document_fromstring(client.get(event.get_absolute_url()).content).cssselect("#tickets")[0]
+    assert "The storyteller has lost her voice." in panel.text_content()
