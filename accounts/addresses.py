@@ -82,6 +82,13 @@ def undo(*, token: str, at: datetime) -> AddressChange:
         raise AddressTaken from error
     EmailAddress.objects.filter(user=person).delete()
     EmailAddress.objects.create(user=person, email=change.old, verified=True, primary=True)
+    email_changed.send(
+        sender=EmailAddress,
+        request=None,
+        user=person,
+        from_email_address=EmailAddress(user=person, email=change.new),
+        to_email_address=EmailAddress(user=person, email=change.old),
+    )
     standing.changed(person=person.pk, at=at)
     audit.record(actor=person, verb="address-restored", subject=person, at=at)
     letters.write(RESTORED, key=f"address-restored-{change.pk}", to=change.old, context={}, at=at)
@@ -109,14 +116,14 @@ def _shut_out(person: User, *, since: datetime) -> None:
 
 def _told_of_change(
     sender: Any,  # noqa: ARG001 -- Django's signature
-    request: HttpRequest,
+    request: HttpRequest | None,
     user: User,
     from_email_address: EmailAddress | None,
     to_email_address: EmailAddress,
     **_signal: Any,
 ) -> None:
     # An address that was never confirmed is perhaps a stranger's: it is told nothing, and can undo nothing.
-    if from_email_address is not None and from_email_address.verified:
+    if request is not None and from_email_address is not None and from_email_address.verified:
         remember(
             person=user,
             old=from_email_address.email,

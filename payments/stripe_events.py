@@ -20,6 +20,7 @@ from payments import cases, dispatch, stripe_gateway
 from payments.answers import answers
 from payments.models import Case, StripeEvent
 from payments.nudges import nudge
+from payments.people_in_events import without_people
 from payments.states import move
 from payments.stripe_gateway import InvalidSignature
 from payments.stripe_records import SignedEvent
@@ -56,7 +57,7 @@ def _keep(event: SignedEvent, *, at: datetime) -> StripeEvent:
             "kind": event.kind,
             "account": event.account,
             "api_version": event.api_version,
-            "body": event.body,
+            "body": without_people(event.body),
             "received_at": at,
             "next_attempt_at": at + NUDGE_LEAD,
         },

@@ -6,7 +6,15 @@ from typing import Any
 from django.utils.translation import gettext as _
 
 from accounts.models import User
-from accounts.personal_data import LONGEST_LIST, NotNow, exports, objects_to_closing, says_goodbye
+from accounts.personal_data import (
+    LONGEST_LIST,
+    NotNow,
+    Traces,
+    exports,
+    forgets,
+    objects_to_closing,
+    says_goodbye,
+)
 from payments.stripe_gateway import StripeRefused, StripeUnavailable
 from ticketing import sales
 from ticketing.models import Event, Order, Ticket
@@ -41,6 +49,13 @@ def _tickets(*, user: User) -> list[dict[str, Any]]:
     ]
 
 
+@exports("events_made")
+def _events(*, user: User) -> list[dict[str, Any]]:
+    made = Event.objects.filter(created_by=user).order_by("pk").values("title", "status", "starts_at")
+    given_back = Event.objects.filter(refunding_by=user).order_by("pk").values("title", "refunding_because")
+    return [dict(row) for row in [*made[:LONGEST_LIST], *given_back[:LONGEST_LIST]]]
+
+
 @objects_to_closing
 def _paid_tickets_ahead(*, user: User) -> list[str]:
     """Name the evenings that are paid for and still to come: closing would throw the money away."""
@@ -63,3 +78,11 @@ def _let_go_of_what_is_held(*, user: User, at: datetime) -> None:
             sales.let_go(order=order, at=at)
         except (StripeUnavailable, StripeRefused) as error:
             raise NotNow from error
+
+
+@forgets
+def _forget_where_from(*, user: User, traces: Traces) -> None:
+    """Forget from which network they bought, and what was written about them."""
+    Order.objects.filter(buyer=user).update(network="")
+    named = Event.objects.filter(traces.in_text("refunding_because"))
+    named.update(refunding_because=traces.left_out("refunding_because"))

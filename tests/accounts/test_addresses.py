@@ -12,6 +12,8 @@ from django.test import Client
 
 from accounts import addresses, personal_data
 from accounts.models import AddressChange, AuditEntry, Letter, User
+from clubs.models import Club
+from payments.models import Payee
 from tests.accounts.factors import SEED
 from tests.accounts.people import code_in, link_in, newest_to, sign_in
 from tests.factories import PASSWORD, UserFactory
@@ -122,3 +124,12 @@ def test_closing_the_account_ends_the_link_and_forgets_both_addresses(
     personal_data.close(user=ben, at=at)
     assert Client().get(undo).status_code == 410
     assert AddressChange.objects.count() == 0
+
+
+def test_the_payee_of_a_club_goes_with_its_owner_s_address(client: Client, ada: User, club: Club) -> None:
+    Payee.objects.filter(pk=club.payee_id).update(email=ada.email)
+    sign_in(client, ada)
+    change_address(client, "ada@elsewhere.example")
+    assert Payee.objects.get(pk=club.payee_id).email == "ada@elsewhere.example"
+    Client().post(link_in(newest_to("ada@example.com")))
+    assert Payee.objects.get(pk=club.payee_id).email == "ada@example.com"
