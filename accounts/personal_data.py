@@ -229,7 +229,8 @@ def _letters(*, user: User) -> list[dict[str, Any]]:
 
 @exports("address_changes")
 def _address_changes(*, user: User) -> list[dict[str, Any]]:
-    return list(AddressChange.objects.filter(person=user).values("old", "new", "changed_at", "undone_at"))
+    changes = AddressChange.objects.filter(person=user).values("old", "new", "changed_at", "undone_at")
+    return [dict(row) for row in changes]
 
 
 @exports("done")

@@ -59,8 +59,7 @@ def _forget(*, user: User, traces: Traces) -> None:
         for bought in (Charge, Subscription):
             named = bought._default_manager.filter(traces.in_text(words), buyer=user)  # noqa: SLF001 -- as above
             named.update(**{words: ""})
-    for model in (Refund, Payout):
-        named = model._default_manager.filter(traces.in_text("reason"))  # noqa: SLF001 -- as above
-        named.update(reason=traces.left_out("reason"))
+    Refund.objects.filter(traces.in_text("reason")).update(reason=traces.left_out("reason"))
+    Payout.objects.filter(traces.in_text("reason")).update(reason=traces.left_out("reason"))
     for words in ("what", "note"):
         Case.objects.filter(traces.in_text(words)).update(**{words: traces.left_out(words)})
