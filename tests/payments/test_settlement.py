@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from accounts.models import User
-from payments import books, charges, ledger, stripe_events
+from payments import books, charges, ledger, stripe_events, stripe_gateway
 from payments.models import Case, Charge, Dispute, FeeQuestion, LedgerAccount, Payee, StripeEvent
 from payments.money import Money
 from tests import factories
@@ -139,7 +139,7 @@ def test_the_fee_asked_for_longest_ago_comes_first(
     # The newest hundred were asked each time: what is older was never asked again.
     asked: list[str] = []
     monkeypatch.setattr(charges, "FEES_AT_ONCE", 2)
-    monkeypatch.setattr(charges.stripe_gateway, "read_payment", asked.append)
+    monkeypatch.setattr(stripe_gateway, "read_payment", asked.append)
     intents = [sold(500 + number).payment_intent_id for number in range(3)]
     for number, question in enumerate(FeeQuestion.objects.order_by("pk")):
         FeeQuestion.objects.filter(pk=question.pk).update(next_attempt_at=at - timedelta(minutes=3 - number))
