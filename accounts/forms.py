@@ -20,7 +20,7 @@ from django.utils.translation import gettext_lazy as _
 
 from accounts import evenly, limits, signup, timezones
 from accounts.models import User
-from core.fields import AddressField, LineField
+from core.fields import AddressField, DataField, LineField
 
 LONG_ENOUGH = _("At least 10 characters, and none of the usual ones. A short sentence is good.")
 
@@ -46,6 +46,8 @@ class PlainWords(forms.Form):
             field.label = self.LABELS.get(name, field.label)
             if name in self.AUTOCOMPLETE:
                 field.widget.attrs["autocomplete"] = self.AUTOCOMPLETE[name]
+            if isinstance(field, forms.JSONField):
+                self.fields[name] = DataField(required=field.required, widget=field.widget)
             if isinstance(field, forms.EmailField):
                 self.fields[name] = AddressField(
                     label=field.label, required=field.required, widget=field.widget
@@ -248,6 +250,24 @@ class FactorAgainForm(PlainWords, mfa.ReauthenticateForm):  # type: ignore[misc]
 
 class ActivateAppForm(PlainWords, totp.ActivateTOTPForm):  # type: ignore[misc]  # the same
     LABELS = {"code": _("The code that the app shows")}
+
+
+class PasskeyForm(PlainWords, webauthn.AuthenticateWebAuthnForm):  # type: ignore[misc]  # the same
+    """What a passkey signed, as second factor."""
+
+
+class PasskeyLoginForm(PlainWords, webauthn.LoginWebAuthnForm):  # type: ignore[misc]  # the same
+    pass
+
+
+class PasskeyAgainForm(PlainWords, webauthn.ReauthenticateWebAuthnForm):  # type: ignore[misc]  # the same
+    pass
+
+
+class RenamePasskeyForm(PlainWords, webauthn.EditWebAuthnForm):  # type: ignore[misc]  # the same
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        self.fields["name"] = LineField(label=self.fields["name"].label, max_length=100)
 
 
 class AddPasskeyForm(PlainWords, webauthn.AddWebAuthnForm):  # type: ignore[misc]  # the same
