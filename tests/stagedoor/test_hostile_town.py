@@ -49,7 +49,7 @@ WRITTEN_BY_PEOPLE = {
 }
 OURS_BY_NAME = re.compile(
     r"(.+_)?(id|key|code|cause|currency|kind|timezone|locale|slug|hash|url|request|status|reference|version|tab)|"
-    r"password|verb|details|last_error|seen_name|failure|destination|account|body|requirements|network|session"
+    r"password|verb|cursor|bank_failure|seen|source|details|last_error|seen_name|failure|destination|account|body|requirements|network|session"
 )
 STRIPES = {"payments.Dispute.reason", "payments.StripeEvent.reason", "payments.Transfer.reason"}
 
