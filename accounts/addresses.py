@@ -71,7 +71,7 @@ def undo(*, token: str, at: datetime) -> AddressChange:
     if not later.filter(pk=change.pk, undone_at=None).update(undone_at=at):
         raise NothingToUndo
     later.filter(undone_at=None).update(undone_at=at)
-    person = User.objects.select_for_update().get(pk=change.person_id)
+    person = User.objects.select_for_update(of=("self",), no_key=True).get(pk=change.person_id)
     _make_room(change.old, person)
     _shut_out(person, since=change.changed_at)
     person.email = change.old

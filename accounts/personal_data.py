@@ -135,8 +135,17 @@ def close(*, user: User, at: datetime) -> None:
     for goodbye in _farewells:
         goodbye(user=user, at=at)
     with transaction.atomic():
+        user = locked(user)
+        reasons = objections(user=user)  # again: a payment may have come in while we said goodbye
+        if reasons:
+            raise StillNeeded(reasons)
         _forget(user, at=at)
         audit.record(actor=user, verb="account-closed", subject=user, at=at)
+
+
+def locked(user: User) -> User:
+    """Return the person, locked. Whoever gives somebody what only an open account can use asks this first."""
+    return User.objects.select_for_update(of=("self",), no_key=True).get(pk=user.pk)
 
 
 def _forget(user: User, *, at: datetime) -> None:

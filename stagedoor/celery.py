@@ -30,6 +30,7 @@ TIMETABLE = {
     "ticketing.tasks.check_seats": HOUR,
     # what is tidied up
     "accounts.tasks.tidy_up": DAY,
+    "ticketing.tasks.forget_networks": HOUR,
 }
 BEATS: dict[str, dict[str, Any]] = {
     # A nudge that nobody took before the next one is not needed any more.
@@ -46,6 +47,7 @@ MASS = (
     "rooms.tasks.release_money",
     "ticketing.tasks.check_seats",
     "ticketing.tasks.end_missed_events",
+    "ticketing.tasks.forget_networks",
     "ticketing.tasks.give_money_back",
     "ticketing.tasks.wind_up_missed_events",
 )

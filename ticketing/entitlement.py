@@ -1,13 +1,14 @@
 """Who may come in by a ticket. One place answers for page, letter, API and door."""
 
 import enum
+from collections import Counter
 
 from django.contrib.auth.models import AnonymousUser
 from django.db.models import Exists, OuterRef
 
 from accounts.models import User
 from payments.models import Dispute
-from ticketing.models import Event, Order, Ticket
+from ticketing.models import Event, Order, Ticket, TicketType
 
 
 class Standing(enum.Enum):
@@ -48,6 +49,20 @@ def held_order(user: User | AnonymousUser, event: Event) -> Order | None:
     if not user.is_authenticated:
         return None
     return Order.objects.filter(buyer=user, event=event, status=Order.Status.HELD).first()
+
+
+def kinds_for(user: User | AnonymousUser, event: Event) -> list[TicketType]:
+    """Return the types on sale as this person may buy them: what they hold themselves is theirs, not taken.
+
+    The rows are for showing only: their `held` is not the one that is kept.
+    """
+    kinds = list(event.ticket_types.filter(is_open=True))
+    if user.is_authenticated:
+        held = Ticket.objects.filter(order__buyer=user, event=event, status=Ticket.Status.HELD)
+        own = Counter(held.values_list("ticket_type_id", flat=True))
+        for kind in kinds:
+            kind.held -= own[kind.pk]
+    return kinds
 
 
 def standing(user: User | AnonymousUser, event: Event) -> Standing:

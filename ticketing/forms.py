@@ -244,7 +244,10 @@ OfferFormSet = forms.formset_factory(
 def offers_of(event: Event, *, data: Any = None) -> BaseOfferFormSet:
     """Return the editor of an event's ticket types."""
     columns = ("pk", "name", "price", "capacity", "per_person", "members_only", "is_open")
-    rows = [{name: getattr(kind, name) for name in columns} for kind in event.ticket_types.all()]
+    rows = [
+        {name: getattr(kind, name) for name in columns}
+        for kind in event.ticket_types.filter(is_withdrawn=False)
+    ]
     return blank_offers(event.currency, data=data, initial=rows)
 
 

@@ -69,20 +69,27 @@ def edit_event(request: HttpRequest, slug: str) -> HttpResponse:
     form, rows = EventForm.of(event, at=now(), data=data), offers_of(event, data=data)
     if data is None:
         return _editor(request, form, rows, event.club, powers, event=event)
-    if not (form.is_valid() and rows.is_valid() and _saved(event, form, rows)):
+    put = _saved(event, form, rows) if form.is_valid() and rows.is_valid() else None
+    if put is None:
         return _editor(request, form, rows, event.club, powers, event=event, status=422)
+    for kind in put.withdrawn:
+        words = _(
+            "%(name)s is off sale. Tickets of it were sold or are being paid for, and they stay valid: "
+            "your sales still show them."
+        )
+        messages.info(request, words % {"name": kind.name})
     if "publish" in data:
         return _publish(request, event)
     messages.success(request, _("Saved."))
     return redirect("ticketing:edit_event", event.slug)
 
 
-def _saved(event: Event, form: EventForm, rows: BaseOfferFormSet) -> bool:
-    """Save both halves or neither; if not, the words are beside the field."""
+def _saved(event: Event, form: EventForm, rows: BaseOfferFormSet) -> offers.PutUp | None:
+    """Save both halves or neither; if not, return None, and the words are beside the field."""
     try:
         with transaction.atomic():
             programme.revise(event=event, **form.billing)
-            offers.put_up(event=event, offers=rows.offers)
+            return offers.put_up(event=event, offers=rows.offers)
     except programme.TimeIsPromised:
         words = _(
             "Tickets are sold for %(start)s, so the start stays. "
@@ -104,9 +111,7 @@ def _saved(event: Event, form: EventForm, rows: BaseOfferFormSet) -> bool:
         (row or form).add_error("capacity" if row else None, words % {"taken": refusal.ticket_type.taken})
     except offers.NotOfThisEvent:
         form.add_error(None, _("The ticket types have changed meanwhile. Load the page again."))
-    else:
-        return True
-    return False
+    return None
 
 
 def _editor(

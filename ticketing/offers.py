@@ -39,24 +39,40 @@ class NotOfThisEvent(Exception):
     """An offer names a ticket type that the event does not have."""
 
 
+@dataclass(frozen=True, kw_only=True)
+class PutUp:
+    """What an event offers now, and what was taken away from it although somebody had asked for it."""
+
+    types: list[TicketType]
+    withdrawn: list[TicketType]
+
+
 @transaction.atomic
-def put_up(*, event: Event, offers: Sequence[Offer]) -> list[TicketType]:
-    """Make these the event's ticket types, in this order. What is left out goes, or off sale once asked for.
+def put_up(*, event: Event, offers: Sequence[Offer]) -> PutUp:
+    """Make these the event's ticket types, in this order. What is left out goes, or stays for who has it.
 
     Raise NotChargeable, FewerThanTaken, NotOfThisEvent.
     """
-    known = {
-        row.pk: row
-        for row in TicketType.objects.select_for_update(of=("self",)).filter(event=event).order_by("id")
-    }
-    kept = {offer.pk for offer in offers if offer.pk}
-    if not kept <= known.keys():
+    # The event first: two who save it at once would each see the other's new types missing.
+    Event.objects.select_for_update(of=("self",), no_key=True).get(pk=event.pk)
+    rows = TicketType.objects.select_for_update(of=("self",)).filter(event=event, is_withdrawn=False)
+    known = {row.pk: row for row in rows.order_by("id")}
+    kept = {offer.pk: offer for offer in offers if offer.pk}
+    if not kept.keys() <= known.keys():
         raise NotOfThisEvent
-    _withdraw([row for pk, row in known.items() if pk not in kept])
-    return [
+    withdrawn = _withdraw([row for pk, row in known.items() if pk not in kept])
+    _free_names([known[pk] for pk, offer in kept.items() if known[pk].name != offer.name])
+    types = [
         _write(known[offer.pk] if offer.pk else TicketType(event=event), offer, place)
         for place, offer in enumerate(offers)
     ]
+    return PutUp(types=types, withdrawn=withdrawn)
+
+
+def _free_names(rows: Sequence[TicketType]) -> None:
+    """Let go of names that change, so that each is free for whoever gets it: two rows may swap theirs."""
+    for row in rows:
+        TicketType.objects.filter(pk=row.pk).update(name=str(row.pk), seen_name=str(row.pk))
 
 
 def close(*, event: Event) -> None:
@@ -69,12 +85,15 @@ def close(*, event: Event) -> None:
         TicketType.objects.filter(pk=row.pk).update(is_open=False)
 
 
-def _withdraw(rows: Sequence[TicketType]) -> None:
+def _withdraw(rows: Sequence[TicketType]) -> list[TicketType]:
+    """Take these away; return those that stay as rows, off sale for good, because somebody asked for them."""
+    asked_for = [row for row in rows if row.tickets.exists()]
     for row in rows:
-        if row.tickets.exists():
-            TicketType.objects.filter(pk=row.pk).update(is_open=False)
+        if row in asked_for:
+            TicketType.objects.filter(pk=row.pk).update(is_open=False, is_withdrawn=True)
         else:
             row.delete()
+    return asked_for
 
 
 def _write(row: TicketType, offer: Offer, place: int) -> TicketType:

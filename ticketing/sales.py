@@ -1,7 +1,8 @@
 """The way from "I want" to "I have": hold, pay, complete; or let go.
 
-Locks are always taken in one order: order, charge, ticket types by id, tickets. Stripe is asked only outside
-transactions, so every function here says which kind it is: "one transaction", or "asks Stripe".
+Locks are always taken in one order: order, person, charge, ticket types by id, tickets (docs/locks.md).
+Stripe is asked only outside transactions, so every function says which kind it is: "one transaction", or
+"asks Stripe".
 """
 
 import secrets
@@ -18,16 +19,16 @@ from django.db.models import QuerySet
 from django.utils.text import Truncator
 from django.utils.translation import gettext as _
 
-from accounts import links
+from accounts import links, personal_data
 from accounts.models import User
 from clubs import memberships
 from core import retries
 from payments import cases, charges, refunds
 from payments.models import Case
 from payments.money import LARGEST_CHARGE
-from payments.states import move
+from payments.states import move, move_all
 from payments.stripe_records import CheckoutState, Paid
-from ticketing import letters, seats
+from ticketing import holding, letters, seats
 from ticketing.limits import MOST_IN_A_BASKET
 from ticketing.models import Event, Order, Ticket, TicketType
 from ticketing.seats import NotOnSale, SoldOut
@@ -71,12 +72,20 @@ class HoldIsOver(Exception):
     """The order's seats are not held any more: it has to be placed again."""
 
 
-def place(*, buyer: User, event: Event, basket: Basket, attempt: UUID | None = None, at: datetime) -> Order:
+def place(
+    *,
+    buyer: User,
+    event: Event,
+    basket: Basket,
+    attempt: UUID | None = None,
+    network: str = "",
+    at: datetime,
+) -> Order:
     """Return the order for this basket: bought if it is free, else held for payment. Asks Stripe.
 
     The same again (a double click: the same `attempt`, or the same basket while it is held) returns the first
     order. An earlier order of another basket that still waits for payment is let go.
-    Raise EmptyBasket, BasketTooBig, NotOnSale, SoldOut, TooMany, MembersOnly.
+    Raise EmptyBasket, BasketTooBig, NotOnSale, SoldOut, TooMany, MembersOnly, HeldTooOften.
     """
     wanted = {pk: count for pk, count in basket.items() if count > 0}
     earlier = _earlier_order(buyer, event, attempt)
@@ -90,7 +99,7 @@ def place(*, buyer: User, event: Event, basket: Basket, attempt: UUID | None = N
         return earlier
     try:
         with transaction.atomic():
-            order = hold(buyer=buyer, event=event, basket=wanted, attempt=attempt, at=at)
+            order = hold(buyer=buyer, event=event, basket=wanted, attempt=attempt, network=network, at=at)
             return order if order.total else take_free(order=order, at=at)
     except HoldsAnother:
         first = _earlier_order(buyer, event, attempt)  # the other click was quicker
@@ -118,18 +127,33 @@ def seats_of(order: Order) -> dict[UUID, int]:
 
 
 @transaction.atomic
-def hold(*, buyer: User, event: Event, basket: Basket, attempt: UUID | None = None, at: datetime) -> Order:
+def hold(
+    *,
+    buyer: User,
+    event: Event,
+    basket: Basket,
+    attempt: UUID | None = None,
+    network: str = "",
+    at: datetime,
+) -> Order:
     """Put the seats aside until a deadline and return the held order. One short transaction.
 
-    Raise EmptyBasket, BasketTooBig, NotOnSale, SoldOut, TooMany, MembersOnly, HoldsAnother.
+    `network` is the mark of where it comes from, by holding.mark_of(). Raise EmptyBasket, BasketTooBig,
+    NotOnSale, SoldOut, TooMany, MembersOnly, HeldTooOften, HoldsAnother.
     """
     wanted = {pk: count for pk, count in basket.items() if count > 0}
     event = Event.objects.select_related("club__payee").get(pk=event.pk)
     kinds = _kinds_on_sale(event, wanted, at)
     if any(kind.members_only for kind in kinds) and not memberships.is_member(buyer, event.club, at):
         raise MembersOnly
-    # The order's row first: it lets this buyer's orders pass one by one, so the limit below is counted right.
+    # The person first: it lets this buyer's orders pass one by one, so what follows is counted right.
+    if personal_data.locked(buyer).closed_at is not None:
+        raise NotOnSale
+    if any(kind.price_minor for kind in kinds):
+        holding.refuse_too_many(buyer=buyer, event=event, network=network, at=at)
     order = _open_order(buyer, event, kinds, wanted, attempt, at)
+    if network:
+        Order.objects.filter(pk=order.pk).update(network=network)
     _refuse_too_many(buyer, kinds, wanted)
     seats.hold(wanted)
     Ticket.objects.bulk_create(_tickets(order, kinds, wanted, at))
@@ -170,7 +194,10 @@ def _open_order(
         sold_minutes=event.minutes,
         placed_at=at,
     )
-    if Order.objects.filter(pk=order.pk).exists():
+    known = Order.objects.filter(pk=order.pk).first()
+    if known is not None:
+        if known.buyer_id == buyer.pk and (known.is_held or known.is_paid) and _asks_for(known, wanted):
+            raise HoldsAnother  # the other click was quicker
         order.id = uuid4()  # the page was sent again with another basket
     try:
         with transaction.atomic():
@@ -224,7 +251,7 @@ def _tickets(order: Order, kinds: Sequence[TicketType], wanted: Basket, at: date
 def take_free(*, order: Order, at: datetime) -> Order:
     """Complete an order that costs nothing. One transaction."""
     assert order.charge_id is None, "only an order without a charge is free"  # noqa: S101 -- only a bug breaks it
-    _seat(order, at)
+    _seat(order, at, buyer=personal_data.locked(order.buyer))
     return order
 
 
@@ -257,11 +284,12 @@ def complete(*, order: Order, payment_intent: str, at: datetime) -> None:
     """
     order = locked(order)
     assert order.charge is not None, "Stripe was asked for this order"  # noqa: S101 -- only a bug breaks it
+    buyer = personal_data.locked(order.buyer)
     if not charges.settle(charge=order.charge, payment_intent=payment_intent, at=at):
         return
     try:
         with transaction.atomic():
-            _seat(order, at)
+            _seat(order, at, buyer=buyer)
     except (SoldOut, NotOnSale):
         _return_the_money(order, at)
 
@@ -272,9 +300,9 @@ def locked(order: Order) -> Order:
     return held.select_related("charge", "buyer", "event__club").get(pk=order.pk)
 
 
-def _seat(order: Order, at: datetime) -> None:
+def _seat(order: Order, at: datetime, *, buyer: User) -> None:
     """Make a held order, or one let go whose seats are still free, a bought one. Raise SoldOut, NotOnSale."""
-    if not order.event.is_on_sale:
+    if not order.event.is_on_sale or buyer.closed_at is not None:  # nobody could use the seat
         raise NotOnSale
     if order.is_held:
         seats.sell_held(seats_of(order))
@@ -282,9 +310,8 @@ def _seat(order: Order, at: datetime) -> None:
         seats.sell(seats_of(order))
     move(order, Order.Status.PAID, paid_at=at)
     has_one = Ticket.objects.live().filter(event=order.event, holder=order.buyer).exists()
-    for ticket in order.tickets.order_by("id"):
-        # Meanwhile a friend may have passed a ticket on to the buyer: then this one is for a friend.
-        move(ticket, Ticket.Status.LIVE, holder=None if has_one else ticket.holder)
+    # Meanwhile a friend may have passed a ticket on to the buyer: then this one is for a friend.
+    move_all(order.tickets.all(), Ticket.Status.LIVE, **({"holder": None} if has_one else {}))
     letters.order_paid(order=order, at=at)
 
 
@@ -294,7 +321,8 @@ def _return_the_money(order: Order, at: datetime) -> None:
         _unseat(order, at)
     move(order, Order.Status.TOO_LATE)
     refunds.ask(charge=order.charge, reason="paid too late", by=None, at=at)
-    letters.paid_too_late(order=order, at=at)
+    if order.buyer.closed_at is None:
+        letters.paid_too_late(order=order, at=at)
     log.warning("paid_too_late", order=str(order.pk))
 
 
@@ -316,8 +344,7 @@ def release(*, order: Order, at: datetime) -> bool:
 def _unseat(order: Order, at: datetime) -> None:
     move(order, Order.Status.EXPIRED, let_go_at=at)
     seats.let_go(seats_of(order))
-    for ticket in order.tickets.order_by("id"):
-        move(ticket, Ticket.Status.DEAD)
+    move_all(order.tickets.all(), Ticket.Status.DEAD)
 
 
 def let_go(*, order: Order, at: datetime) -> Order:

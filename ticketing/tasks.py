@@ -3,7 +3,7 @@ from celery import shared_task
 from django.utils.timezone import now
 
 from core import pieces
-from ticketing import missed, money_back, programme, sales, seats
+from ticketing import holding, missed, money_back, programme, sales, seats
 
 log = structlog.get_logger(__name__)
 
@@ -17,6 +17,11 @@ def release_stale_holds() -> None:
 def give_money_back() -> None:
     """Give back until nothing is left to give just now, or for two minutes: the next one goes on."""
     pieces.until_done(lambda at: money_back.give(at=at))
+
+
+@shared_task
+def forget_networks() -> None:
+    holding.forget_networks(at=now())
 
 
 @shared_task

@@ -5,6 +5,7 @@ from typing import cast
 from urllib.parse import urlencode
 from uuid import UUID, uuid4
 
+from allauth.account.adapter import get_adapter
 from django.contrib import messages
 from django.contrib.auth.decorators import login_required
 from django.core.cache import cache
@@ -24,7 +25,7 @@ from clubs import memberships, officers
 from payments import plain_words, refund_standing
 from payments.refund_standing import MoneyBack
 from payments.stripe_gateway import StripeRefused, StripeUnavailable
-from ticketing import entitlement, passing, programme, sales, seats
+from ticketing import entitlement, holding, passing, programme, sales, seats
 from ticketing.forms import BasketForm
 from ticketing.models import Event, Order, Ticket, TicketType
 
@@ -37,7 +38,7 @@ ASK_AGAIN_AFTER = 6  # seconds between two questions to Stripe about one order t
 @require_GET
 def event(request: HttpRequest, slug: str) -> HttpResponse:
     found = get_object_or_404(Event.objects.visible_to(request.user).select_related("club"), slug=slug)
-    kinds = list(found.ticket_types.filter(is_open=True))
+    kinds = entitlement.kinds_for(request.user, found)
     wanted = {name: value for name, value in request.GET.items() if name.startswith("seats_")}
     form = BasketForm(kinds=kinds, initial={"attempt": uuid4(), **(wanted or _one_of_the_only(kinds))})
     return _event_page(request, found, form)
@@ -70,7 +71,7 @@ def _event_page(request: HttpRequest, found: Event, form: BasketForm, *, status:
 @require_POST
 def buy(request: HttpRequest, slug: str) -> HttpResponse:
     found = get_object_or_404(Event.objects.visible_to(request.user).select_related("club"), slug=slug)
-    form = BasketForm(request.POST, kinds=list(found.ticket_types.filter(is_open=True)))
+    form = BasketForm(request.POST, kinds=entitlement.kinds_for(request.user, found))
     if form.is_valid() and not form.basket:
         form.add_error(None, _refusal_words(sales.EmptyBasket()))
     if not form.is_valid():
@@ -83,6 +84,7 @@ def buy(request: HttpRequest, slug: str) -> HttpResponse:
             event=found,
             basket=form.basket,
             attempt=form.cleaned_data["attempt"],
+            network=holding.mark_of(get_adapter().get_client_ip(request)),
             at=now(),
         )
     except (StripeUnavailable, StripeRefused) as no:
@@ -101,6 +103,7 @@ _REFUSALS = (
     seats.SoldOut,
     sales.TooMany,
     sales.MembersOnly,
+    holding.HeldTooOften,
 )
 
 
@@ -108,6 +111,10 @@ _PLAIN_REFUSALS: dict[type[Exception], Promise] = {
     sales.EmptyBasket: gettext_lazy("Choose how many tickets you would like."),
     sales.BasketTooBig: gettext_lazy(
         "This is more than one order may have. Choose fewer tickets, and order again for more."
+    ),
+    holding.HeldTooOften: gettext_lazy(
+        "Tickets for this event were held from here again and again without being paid for. "
+        "It is the turn of others now; try again later."
     ),
     sales.MembersOnly: gettext_lazy("This ticket is for members of the club. Join the club first."),
     seats.NotOnSale: gettext_lazy("Tickets for this event are not on sale any more."),

@@ -24,6 +24,7 @@ PAUSES = {
     "rooms.tasks.release_money": (5 * SECOND, 5 * MINUTE),
     "ticketing.tasks.check_seats": (10 * MINUTE, HOUR),
     "ticketing.tasks.end_missed_events": (MINUTE, 15 * MINUTE),
+    "ticketing.tasks.forget_networks": (10 * MINUTE, HOUR),
     "ticketing.tasks.give_money_back": (15 * SECOND, 5 * MINUTE),
     "ticketing.tasks.wind_up_missed_events": (15 * SECOND, 5 * MINUTE),
     "ticketing.tasks.release_stale_holds": (10 * SECOND, MINUTE),

@@ -66,7 +66,7 @@ def test_an_event_costs_the_same_for_any_number_of_types(
 ) -> None:
     event = factories.EventFactory.create()
     factories.TicketTypeFactory.create_batch(count, event=event)
-    with django_assert_num_queries(SIGNED_IN + 5):
+    with django_assert_num_queries(SIGNED_IN + 6):
         assert bens.get(event.get_absolute_url()).status_code == 200
 
 

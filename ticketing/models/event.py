@@ -245,6 +245,9 @@ class TicketType(models.Model):
         _("at most per person"), default=6, help_text=_("Over all orders of one buyer for this event.")
     )
     is_open = models.BooleanField(_("on sale"), default=True)
+    is_withdrawn = models.BooleanField(
+        default=False, help_text=_("Taken out of the offer although tickets of it were sold or held.")
+    )
     position = models.PositiveSmallIntegerField(default=0)
 
     class Meta:
@@ -269,7 +272,12 @@ class TicketType(models.Model):
                 condition=Q(per_person__gte=1, per_person__lte=MOST_PER_PERSON),
             ),
             models.UniqueConstraint(
-                fields=["event", "seen_name"], name="one_ticket_type_of_a_name_per_event"
+                fields=["event", "seen_name"],
+                name="one_ticket_type_of_a_name_per_event",
+                condition=Q(is_withdrawn=False),
+            ),
+            models.CheckConstraint(
+                name="what_is_withdrawn_is_not_on_sale", condition=Q(is_withdrawn=False) | Q(is_open=False)
             ),
             models.CheckConstraint(name="a_ticket_type_shows_its_name", condition=~Q(seen_name="")),
         ]
