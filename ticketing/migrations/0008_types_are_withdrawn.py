@@ -6,7 +6,7 @@ from django.db import migrations, models
 class Migration(migrations.Migration):
 
     dependencies = [
-        ('ticketing', '0006_names_as_they_are_seen'),
+        ('ticketing', '0007_evenings_that_did_not_take_place'),
     ]
 
     operations = [
