@@ -24,7 +24,7 @@ from core import retries
 from payments import cases, refunds
 from payments.models import Case, Dispute, Refund
 from payments.states import move_all
-from ticketing import aftersales, letters, sales, seats
+from ticketing import aftersales, held_too_long, letters, seats
 from ticketing.models import Event, Order, Ticket
 
 log = structlog.get_logger(__name__)
@@ -125,7 +125,7 @@ def _unsettled(event: Event) -> QuerySet[Order]:
 
 def _let_go_of_held(event: Event, *, at: datetime) -> int:
     """Shut the checkouts of those who are paying; who was quicker has the money returned. Asks Stripe."""
-    return sales.let_go_of(Order.objects.filter(event=event), at=at, at_once=HELD_A_PIECE)
+    return held_too_long.let_go_of(Order.objects.filter(event=event), at=at, at_once=HELD_A_PIECE)
 
 
 @transaction.atomic

@@ -9,22 +9,17 @@ import secrets
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from datetime import datetime, timedelta
-from functools import partial
 from uuid import UUID, uuid4
 
 import structlog
 from django.conf import settings
 from django.db import IntegrityError, transaction
-from django.db.models import QuerySet
 from django.utils.text import Truncator
-from django.utils.translation import gettext as _
 
 from accounts import links, personal_data
 from accounts.models import User
 from clubs import memberships
-from core import retries
-from payments import cases, charges, refunds
-from payments.models import Case
+from payments import charges, refunds
 from payments.money import LARGEST_CHARGE
 from payments.states import move, move_all
 from payments.stripe_records import CheckoutState, Paid
@@ -38,7 +33,6 @@ log = structlog.get_logger(__name__)
 CODE_LETTERS = "23456789ABCDEFGHJKMNPQRSTUVWXYZ"  # none that is read as another
 # Stripe keeps a checkout open for 30 minutes at least. The sweep shuts ours earlier; this is the far end.
 CHECKOUT_LASTS = timedelta(minutes=60)
-SWEEP_AT_ONCE = 200
 LONGEST_DESCRIPTION = 200  # of a charge
 
 Basket = Mapping[UUID, int]  # how many of which ticket type
@@ -371,35 +365,3 @@ def heed(*, order: Order, checkout: CheckoutState, at: datetime) -> None:
         complete(order=order, payment_intent=checkout.payment_intent, at=at)
     elif checkout.state == Paid.EXPIRED:
         release(order=order, at=at)
-
-
-def release_stale(*, at: datetime) -> int:
-    """Let go of holds whose deadline has passed; return how many were. Asks Stripe, each first."""
-    return let_go_of(Order.objects.filter(held_until__lte=at), at=at)
-
-
-def let_go_of(orders: QuerySet[Order], *, at: datetime, at_once: int = SWEEP_AT_ONCE) -> int:
-    """Let go of those of the orders that are held; return how many were. Asks Stripe, each first.
-
-    One about which Stripe does not answer is tried again later, and keeps none of the others waiting.
-    """
-    held = orders.filter(status=Order.Status.HELD).select_related("charge")
-    return retries.work(
-        held, partial(_let_go_of_one, at=at), at=at, at_once=at_once, give_up=partial(_give_up, at=at)
-    )
-
-
-def _let_go_of_one(order: Order, *, at: datetime) -> None:
-    let_go(order=order, at=at)
-    retries.rest(order, until=None)
-
-
-def _give_up(order: Order, error: Exception, *, at: datetime) -> None:
-    cases.report(
-        kind=Case.Kind.OTHER,
-        cause=f"order-{order.pk}-held",
-        what=_("Stripe does not say whether order %(code)s was paid, so its seats stay held: %(error)s")
-        % {"code": order.code, "error": f"{type(error).__name__}: {error}"[:300]},
-        subject=order,
-        at=at,
-    )

@@ -3,14 +3,14 @@ from celery import shared_task
 from django.utils.timezone import now
 
 from core import pieces
-from ticketing import holding, missed, money_back, programme, sales, seats
+from ticketing import held_too_long, holding, missed, money_back, programme, seats
 
 log = structlog.get_logger(__name__)
 
 
 @shared_task
 def release_stale_holds() -> None:
-    sales.release_stale(at=now())
+    held_too_long.release_stale(at=now())
 
 
 @shared_task

@@ -13,7 +13,7 @@ from payments.models import Charge, Refund
 from payments.sandbox.serve import StandIn
 from tests import factories
 from tests.ticketing import box_office
-from ticketing import programme, sales, seats
+from ticketing import held_too_long, programme, sales, seats
 from ticketing.models import Event, Order, Ticket, TicketType
 
 pytestmark = pytest.mark.django_db
@@ -292,7 +292,7 @@ def test_the_sweep_lets_stale_holds_go_and_no_others(
     stale = box_office.hold(ben, seat, at=at)
     session = box_office.checkout(stale, at=at)
     fresh = box_office.hold(max, seat, at=at + LATER)
-    assert sales.release_stale(at=at + LATER) == 1
+    assert held_too_long.release_stale(at=at + LATER) == 1
     assert [box_office.again(order).status for order in (stale, fresh)] == [
         Order.Status.EXPIRED,
         Order.Status.HELD,
@@ -305,7 +305,7 @@ def test_the_sweep_finds_a_payment_that_no_webhook_told(
 ) -> None:
     order = box_office.hold(ben, seat, at=at)
     stand_in.pay(box_office.checkout(order, at=at))
-    sales.release_stale(at=at + LATER)
+    held_too_long.release_stale(at=at + LATER)
     assert box_office.again(order).status == Order.Status.PAID
 
 
@@ -315,7 +315,7 @@ def test_while_stripe_is_silent_nothing_is_let_go(
     order = box_office.hold(ben, seat, at=at)
     sales.start_checkout(order=order, at=at)
     settings.STRIPE_API_BASE = "http://127.0.0.1:9"
-    sales.release_stale(at=at + LATER)
+    held_too_long.release_stale(at=at + LATER)
     assert (box_office.again(order).status, box_office.counts(seat)) == (Order.Status.HELD, (1, 0))
 
 

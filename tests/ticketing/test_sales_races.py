@@ -17,7 +17,7 @@ from payments.sandbox.serve import StandIn
 from tests import races
 from tests.conftest import Postbox
 from tests.ticketing import box_office
-from ticketing import aftersales, passing, sales, seats
+from ticketing import aftersales, held_too_long, passing, sales, seats
 from ticketing.models import Event, Order, Ticket, TicketType
 
 pytestmark = pytest.mark.django_db(transaction=True)
@@ -178,7 +178,7 @@ def test_webhook_buyer_and_sweep_at_once_seat_the_order_once(
     stand_in.pay(box_office.checkout(order, at=at))
     held, late = box_office.again(order), at + timedelta(minutes=11)
     calls: list[Callable[[], object]] = [partial(webhook, letter, at) for letter in told_by_stripe()]
-    calls += [partial(sales.look_again, order=held, at=at), partial(sales.release_stale, at=late)]
+    calls += [partial(sales.look_again, order=held, at=at), partial(held_too_long.release_stale, at=late)]
     told = at_once(*random.sample(calls, len(calls)))
     assert not [one for one in told if isinstance(one, type)]
     assert {ticket.status for ticket in Ticket.objects.all()} == {Ticket.Status.LIVE}
