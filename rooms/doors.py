@@ -1,6 +1,8 @@
 """Opening and closing a room, and what happens when its hosts stay away."""
 
+from collections.abc import Collection
 from datetime import datetime, timedelta
+from uuid import UUID
 
 import structlog
 from django.db import transaction
@@ -64,8 +66,18 @@ def close_forgotten(*, at: datetime) -> int:
     Rooms of events that are over, and rooms left by every host after the planned end, are closed. Before that
     end the doors only shut again, so that a host who comes back can open them.
     """
+    return _put_away(_forgotten(at), at=at)
+
+
+def close_when_over(*, event: UUID, at: datetime) -> None:
+    """Close the room of an event that has ended or was cancelled. Registered with ticketing's programme."""
+    rooms = Room.objects.filter(event=event).exclude(status=Room.Status.CLOSED)
+    _put_away(list(rooms.values_list("pk", flat=True)), at=at)
+
+
+def _put_away(rooms: Collection[str], *, at: datetime) -> int:
     done = 0
-    for room_id in _forgotten(at):
+    for room_id in rooms:
         with transaction.atomic():
             locked = Room.objects.select_for_update(of=("self",), no_key=True)
             room = locked.select_related("event__club").get(pk=room_id)

@@ -15,14 +15,16 @@ from accounts import standing
 from accounts.afterwards import once_committed
 from clubs.models import Officer
 from payments.models import Dispute
-from rooms import admission, rounds
-from ticketing import aftersales
+from rooms import admission, doors, rounds
+from ticketing import aftersales, programme
 
 
 def listen() -> None:
     """Begin to listen: called once, when the apps are ready."""
     if admission.revoke_tickets not in aftersales.on_ticket_death:
         aftersales.on_ticket_death.append(admission.revoke_tickets)
+    if doors.close_when_over not in programme.on_over:
+        programme.on_over.append(doors.close_when_over)
     post_delete.connect(_session_ended, sender=Session)
     for signal in (post_save, post_delete):
         signal.connect(_office_changed, sender=Officer)

@@ -19,7 +19,7 @@ from accounts.models import User
 from payments import refunds
 from payments.models import Refund
 from payments.states import move
-from ticketing import letters, offers, sales, seats
+from ticketing import letters, offers, programme, sales, seats
 from ticketing.models import Event, Order, Ticket
 
 
@@ -86,6 +86,7 @@ def cancel_event(*, event: Event, by: User, reason: str, at: datetime) -> Event:
     )
     offers.close(event=event)
     audit.record(actor=by, verb="event-cancelled", subject=event, reason=reason, at=at)
+    programme.tell_over(event=event, at=at)
     transaction.on_commit(_nudge, robust=True)
     return event
 

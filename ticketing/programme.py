@@ -4,6 +4,8 @@ import secrets
 from contextlib import suppress
 from datetime import datetime, timedelta
 from functools import partial
+from typing import Protocol
+from uuid import UUID
 
 from django.db import transaction
 from django.db.models import F, Max, Q, QuerySet, Value
@@ -11,6 +13,7 @@ from django.utils.text import slugify
 from django.utils.translation import gettext as _
 
 from accounts import audit
+from accounts.afterwards import once_committed
 from accounts.models import User
 from clubs import officers
 from clubs.models import Club, Officer
@@ -26,6 +29,14 @@ MISSED_AFTER = timedelta(hours=12)  # nobody opened the doors until so long afte
 REFUND_AFTER = timedelta(hours=48)  # of an evening that did not take place, unless the club does it before
 AT_ONCE = 200
 CHARGES_A_PIECE = 2000
+
+
+class Over(Protocol):
+    def __call__(self, *, event: UUID, at: datetime) -> object: ...
+
+
+# Who is told, after commit, that an event is over. The room registers here, since it lies above.
+on_over: list[Over] = []
 
 
 class AlreadyPast(Exception):
@@ -137,7 +148,14 @@ def end(*, event: Event, at: datetime) -> Event:
     """Tell that it is over: nothing is sold any more. Raise WrongState."""
     move(event, Event.Status.ENDED, ended_at=at)
     offers.close(event=event)
+    tell_over(event=event, at=at)
     return event
+
+
+def tell_over(*, event: Event, at: datetime) -> None:
+    """Tell whoever asked to be told, after the commit, that the event has ended or is cancelled."""
+    for tell in on_over:
+        once_committed(tell, event=event.pk, at=at)
 
 
 def on_the_team(user: User, *, at: datetime) -> QuerySet[Event]:

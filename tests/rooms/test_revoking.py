@@ -362,3 +362,17 @@ def test_sound_of_an_open_room_and_of_a_team_behind_shut_doors_goes_on(
     admission.revoke(seats=[adas_seat.pk], reason=Reason.SHUT, at=at)
     extras.told("edge")
     assert rounds.close_if_over(room_id=adas_seat.room_id)
+
+
+# ---- An event that is over
+
+
+def test_a_team_behind_shut_doors_is_out_at_once_when_the_event_is_cancelled(
+    extras: Extras, ada: User, tonight: Event, at: datetime
+) -> None:
+    seat = people.sit(ada, tonight, at)
+    extras.sign_on("edge", "edge")
+    aftersales.cancel_event(event=tonight, by=ada, reason="I am ill", at=at)
+    assert Room.objects.get().status == Room.Status.CLOSED
+    assert not Seat.objects.filter(pk=seat.pk).exists()
+    assert [call["op"] for call in extras.told("edge")] == ["close"]

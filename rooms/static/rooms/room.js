@@ -156,6 +156,9 @@ socket.addEventListener("you", ({ detail }) => {
   if (before && before.role !== you.role) location.reload(); // another role has another page; the seat is kept
   draw();
   if (before?.stage !== "invited" && you.stage === "invited") part("invitation").focus();
+  if (before?.stage === "invited" && you.stage !== "invited" && document.activeElement === document.body) {
+    controls[you.stage === "on" ? "mic" : "hand"].element.focus(); // what had the focus has gone
+  }
 });
 
 socket.addEventListener("speaking", ({ detail }) => view.speakers(detail.seats));

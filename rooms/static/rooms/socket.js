@@ -95,7 +95,8 @@ export class RoomSocket extends EventTarget {
     });
     const told = answer.headers.get("Content-Type")?.startsWith("application/json") ? await answer.json() : {};
     if (answer.ok) return told;
-    throw new Refused(told.code || "failed", told.text);
+    // Words that are not ours: the page's own key is old, because somebody signed in again in this browser.
+    throw new Refused(told.code || (answer.status === 403 ? "old_page" : "failed"), told.text);
   }
 
   open(seat) {
