@@ -5,7 +5,7 @@ from dataclasses import dataclass
 
 from django.utils.translation import gettext as _
 
-from payments.models import Charge, Dispute, Payee, Payout, Refund
+from payments.models import Case, Charge, Dispute, Payee, Payout, Refund
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,6 +30,22 @@ def gives_evidence(giver: Giver) -> Giver:
 def about(payee: Payee) -> list[Fact]:
     """Return every fact that any app knows of this payee."""
     return [fact for giver in _givers for fact in giver(payee=payee)]
+
+
+@gives_evidence
+def stripe_facts(*, payee: Payee) -> list[Fact]:
+    """Tell what Stripe says of the account, where that speaks against paying into it."""
+    facts = []
+    if payee.can_be_paid and not payee.payouts_enabled:
+        facts.append(Fact(_("Stripe pays into their bank"), _("no"), "warning"))
+    if payee.bank_failure:
+        facts.append(Fact(_("Their bank, the last time"), payee.bank_failure, "warning"))
+    if payee.accounts_left:
+        facts.append(Fact(_("Accounts that parted from us"), str(len(payee.accounts_left)), "danger"))
+    cases = Case.objects.filter(Case.OPEN, subject_kind="payments.payee", subject_id=str(payee.pk)).count()
+    if cases:
+        facts.append(Fact(_("Open cases about them"), str(cases), "danger"))
+    return facts
 
 
 @gives_evidence

@@ -7,12 +7,23 @@ from typing import TYPE_CHECKING
 import pytest
 import stripe
 from django.conf import settings
+from django.template.loader import render_to_string
 
 from accounts.models import Letter, User
-from payments import books, made_elsewhere, payees, payouts, reconcile, refunds, stripe_events, summary
+from payments import (
+    books,
+    evidence,
+    made_elsewhere,
+    payees,
+    payouts,
+    reconcile,
+    refunds,
+    stripe_events,
+    summary,
+)
 from payments.models import Case, Charge, Payee, Payout, Refund, Reversal, StripeEvent, Transfer
 from payments.money import Money
-from payments.stripe_records import RefundState
+from payments.stripe_records import BankPayoutState, RefundState
 from tests import factories
 from tests.payments import parcels
 
@@ -244,3 +255,43 @@ def test_events_about_nothing_of_ours_say_why_they_are_ignored(
     assert "" not in reasons.values()
     assert not StripeEvent.objects.filter(status="received").exists()
     assert not Transfer.objects.exists()
+
+
+def test_what_the_bank_did_stands_on_the_creators_page_and_at_the_desk(
+    paid_payee: Payee,
+) -> None:
+    def shown() -> tuple[str, list[str]]:
+        page = render_to_string("payments/parts/stripe.html", {"payee": paid_payee})
+        return page, [fact.label for fact in evidence.stripe_facts(payee=paid_payee)]
+
+    page, facts = shown()
+    assert ("notice" in page, facts) == (False, [])
+    paid_payee.payouts_enabled = False
+    page, facts = shown()
+    assert "does not pay it into your bank" in page
+    assert facts == ["Stripe pays into their bank"]
+    paid_payee.bank_failure, paid_payee.payouts_enabled = "The account is <closed>.", True
+    page, facts = shown()
+    assert "The account is &lt;closed&gt;." in page
+    assert facts == ["Their bank, the last time"]
+    paid_payee.bank_failure, paid_payee.accounts_left = "", ["acct_1"]
+    assert shown()[1] == ["Accounts that parted from us"]
+
+
+def test_a_payout_that_arrives_later_takes_the_banks_no_back(
+    stand_in: "StandIn", deliver: Deliver, paid_payee: Payee, at: datetime
+) -> None:
+    def told(number: int, status: str) -> None:
+        made_at = at + timedelta(days=number)
+        failure = "closed" if status == "failed" else ""
+        state = BankPayoutState(f"po_{number}", status, Money(500, "EUR"), made_at, failure)
+        payees.heed_bank(payee=paid_payee, state=state, at=at)
+        paid_payee.refresh_from_db()
+
+    told(1, "failed")
+    assert paid_payee.bank_failure == "closed"
+    told(3, "paid")
+    told(2, "failed")  # older news, which comes late
+    assert paid_payee.bank_failure == ""
+    told(3, "failed")  # banks may send back what was paid
+    assert paid_payee.bank_failure == "closed"

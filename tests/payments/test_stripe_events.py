@@ -271,3 +271,73 @@ def test_the_same_webhook_three_times_in_parallel_settles_once(
     assert (charge.status, parcels.LETTERS) == ("paid", [charge.reference])
     assert StripeEvent.objects.count() == len(letters)
     assert books.check(ask_stripe=True) == []
+
+
+@pytest.mark.parametrize(
+    ("kind", "about", "error"),
+    [
+        ("checkout.session.completed", {"id": "cs_nowhere"}, "StripeRefused: "),
+        ("refund.created", {"id": ""}, "NothingToAskFor: "),
+        ("charge.dispute.created", {}, "NothingToAskFor: "),
+        ("transfer.reversed", None, "NothingToAskFor: "),
+    ],
+)
+def test_an_event_that_can_never_succeed_ends_as_a_case(
+    stand_in: "StandIn", at: datetime, kind: str, about: object, error: str
+) -> None:
+    # It was asked for again every three hours, for ever; an empty id asked for the list of all.
+    letter = signed(type=kind, data={"object": about})
+    event = receive(letter, at)
+    moment = at
+    for _ in range(retries.PATIENT.most + 3):
+        moment += timedelta(hours=4)
+        stripe_events.handle_due(at=moment)
+    event.refresh_from_db()
+    assert (event.status, event.attempts) == ("received", retries.PATIENT.most)
+    assert event.last_error.startswith(error)
+    assert event.given_up_at is not None
+    assert Case.objects.get().cause == "event-evt_1"
+
+
+def test_a_label_of_another_installation_is_not_concluded_to_be_foreign_but_ends_as_a_case(
+    stand_in: "StandIn", checked_out: CheckedOut, at: datetime
+) -> None:
+    charge = checked_out()
+    stand_in.pay(charge.checkout_id or "")
+    event = receive(signed(data={"object": {"id": charge.checkout_id}}), at)
+    Charge.objects.filter(pk=charge.pk).update(reference="parcel-renamed", checkout_id="cs_other")
+    stripe_events.handle_due(at=at + timedelta(minutes=1))
+    event.refresh_from_db()
+    assert event.last_error == f"NotKnownYet: Nothing of ours is called {charge.reference}."
+    Charge.objects.filter(pk=charge.pk).update(reference=charge.reference)  # known by now
+    stripe_events.handle_due(at=at + timedelta(minutes=5))
+    event.refresh_from_db()
+    assert (event.status, event.last_error) == ("handled", "")
+
+
+def test_of_an_event_nothing_is_kept_that_it_says_of_people(
+    stand_in: "StandIn", checked_out: CheckedOut, at: datetime
+) -> None:
+    charge = checked_out()
+    stand_in.pay(charge.checkout_id or "", email="somebody@example.com")
+    for letter in take(stand_in):
+        receive(letter, at)
+    kept = json.dumps(list(StripeEvent.objects.values_list("body", flat=True)))
+    assert "@" not in kept
+    assert charge.checkout_id
+    assert charge.checkout_id in kept
+
+
+def test_every_undelivered_event_comes_in_whatever_its_version(
+    stand_in: "StandIn", checked_out: CheckedOut, at: datetime
+) -> None:
+    # Of six events none was fetched: they were of another version.
+    charge = checked_out()
+    stand_in.switches.turn({"deliver_webhooks": False, "event_version": "2025-09-30.clover"})
+    stand_in.pay(charge.checkout_id or "")
+    waiting = len(stand_in.objects("event"))
+    assert stripe_events.fetch_undelivered(at=at) == waiting > 2
+    stripe_events.handle_due(at=at + timedelta(minutes=1))
+    charge.refresh_from_db()
+    assert charge.status == "paid"
+    assert Case.objects.get().cause == "api-version-2025-09-30.clover"
