@@ -5,7 +5,7 @@ SHELL := /bin/sh
 PYTHON ?= python3
 BIN := .venv/bin
 # Tests that listen to sound or drive browsers: they need both cores, so nothing runs beside them.
-ALONE := tests/rooms/media tests/trips tests/benchmarks
+ALONE := tests/rooms/media tests/rooms/test_whip.py tests/rooms/test_play.py tests/trips tests/benchmarks
 APPS := accounts clubs core payments rooms stagedoor ticketing
 
 .PHONY: help run demo test check mutants lock bench bench-extras messages clean

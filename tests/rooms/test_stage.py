@@ -289,10 +289,12 @@ class Evening(RuleBasedStateMachine):
             assert row.is_seated or not row.is_on_stage
 
 
+@pytest.mark.timeout(1_200)  # bounded by examples and steps; a busy machine takes its time
 def test_no_evening_breaks_the_rules_of_the_stage() -> None:
     few = settings(
         max_examples=25,
         stateful_step_count=30,
+        derandomize=True,  # the same evenings for everybody
         deadline=None,
         suppress_health_check=[HealthCheck.too_slow, HealthCheck.filter_too_much],
     )

@@ -1,3 +1,7 @@
+import signal
+import subprocess
+import sys
+import time
 from pathlib import Path
 
 import psycopg
@@ -5,6 +9,8 @@ import pytest
 import redis
 
 from stagedoor import embedded
+
+ROOT = Path(embedded.__file__).parents[1]
 
 
 def test_a_development_secret_is_made_once_and_read_by_nobody_else(tmp_path: Path) -> None:
@@ -38,3 +44,41 @@ def test_a_second_start_finds_the_data_of_the_first(tmp_path_factory: pytest.Tem
 def test_a_long_path_still_has_a_socket_that_the_kernel_takes(tmp_path: Path) -> None:
     var = tmp_path / ("deep" * 30)
     assert len(embedded.redis_url(var).removeprefix("unix://")) <= embedded.LONGEST_SOCKET_PATH
+
+
+# Seen failing: PostgreSQL outlived its run for as long as nobody looked.
+@pytest.mark.parametrize("with_what", [signal.SIGKILL, signal.SIGTERM])
+def test_the_servers_end_with_whoever_started_them_however_that_came(
+    with_what: signal.Signals, tmp_path_factory: pytest.TempPathFactory
+) -> None:
+    var = tmp_path_factory.mktemp("var")
+    for parent in [var, *var.parents[:3]]:
+        parent.chmod(0o755)
+    starts = (
+        "import sys, time; from pathlib import Path; from stagedoor import embedded\n"
+        "with embedded.servers(Path(sys.argv[1])):\n    print('up', flush=True); time.sleep(300)"
+    )
+    with subprocess.Popen(  # noqa: S603 -- this interpreter and our own words
+        [sys.executable, "-c", starts, str(var)], stdout=subprocess.PIPE, cwd=ROOT
+    ) as starter:
+        assert starter.stdout is not None
+        assert starter.stdout.readline() == b"up\n"
+        assert len(processes_of(var)) >= 2
+        starter.send_signal(with_what)
+    until = time.monotonic() + 30
+    while (left := processes_of(var)) and time.monotonic() < until:
+        time.sleep(0.1)
+    assert left == []
+
+
+def processes_of(var: Path) -> list[str]:
+    """Return the command lines of those that serve this folder, and of those that watch them."""
+    lines = []
+    for one in Path("/proc").iterdir():
+        try:
+            line = (one / "cmdline").read_bytes().replace(b"\0", b" ").decode() if one.name.isdigit() else ""
+        except OSError:
+            continue  # it has ended meanwhile
+        if str(var) in line and "embedded.servers" not in line:
+            lines.append(line)
+    return lines

@@ -150,6 +150,7 @@ class BoxOffice(RuleBasedStateMachine):
         assert books.check() == []
 
 
+@pytest.mark.timeout(1_200)  # bounded by examples and steps; a busy machine takes its time
 @pytest.mark.django_db
 def test_in_whatever_order_things_happen_seats_and_books_hold() -> None:
     run_state_machine_as_test(BoxOffice, settings=STEPS)

@@ -8,6 +8,7 @@ import pytest
 from playwright.sync_api import Browser, Playwright, expect, sync_playwright
 
 from stagedoor.processes import BASE_DIR
+from tests import network
 from tests.trips import product as the_product
 from tests.trips import sound
 from tests.trips.people import PATIENCE_MS, Cast
@@ -68,7 +69,8 @@ def browser(
     def launch(microphone: str) -> Browser:
         if microphone not in running:
             running[microphone] = driver.chromium.launch(
-                executable_path=CHROMIUM, args=[*FLAGS, *_microphone_flags(microphone, folder)]
+                executable_path=CHROMIUM,
+                args=[*FLAGS, *network.CHROMIUM_FLAGS, *_microphone_flags(microphone, folder)],
             )
         return running[microphone]
 

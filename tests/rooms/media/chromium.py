@@ -10,6 +10,8 @@ from urllib.parse import urlsplit
 
 from playwright.async_api import BrowserContext, Page, Route, async_playwright
 
+from tests import network
+
 CHROMIUM = "/usr/bin/chromium"
 
 Answer = Callable[[str], Awaitable[str]]  # an SDP offer in, its answer out
@@ -92,6 +94,7 @@ async def chromium(microphone: Path) -> AsyncIterator[BrowserContext]:
             executable_path=CHROMIUM,
             args=[
                 "--no-sandbox",
+                *network.CHROMIUM_FLAGS,
                 "--autoplay-policy=no-user-gesture-required",
                 "--allow-loopback-in-peer-connection",  # so that a machine without a network card will do
                 "--use-fake-device-for-media-stream",

@@ -15,6 +15,7 @@ import av
 import numpy as np
 
 from rooms.media.ear import Heard
+from tests import network
 
 FIREFOX = shutil.which("firefox-esr")
 START_SECONDS = 40.0
@@ -146,9 +147,7 @@ async def firefox(binary: str, profile: Path) -> AsyncIterator[Firefox]:
         "media.autoplay.default": 0,
         "app.update.disabledForTesting": True,
         "browser.shell.checkDefaultBrowser": False,
-        "datareporting.policy.dataSubmissionEnabled": False,
-        "network.captive-portal-service.enabled": False,
-        "network.connectivity-service.enabled": False,
+        **network.FIREFOX_PREFERENCES,
     }
     lines = [f"user_pref({json.dumps(name)}, {json.dumps(value)});" for name, value in preferences.items()]
     (profile / "user.js").write_text("\n".join(lines))
