@@ -102,7 +102,10 @@ def _start_postgres(var: Path) -> Callable[[], None]:
         known = connection.execute("SELECT 1 FROM pg_database WHERE datname = %s", [DATABASE]).fetchone()
         if known is None:
             connection.execute(f'CREATE DATABASE "{DATABASE}"')
-    dismiss = _watch(str(data), server.get_pid())
+    pid = server.get_pid()
+    if pid is None:
+        raise ServerDidNotStart(f"PostgreSQL has ended again. Its log is {data / 'log'}.")
+    dismiss = _watch(str(data), pid)
 
     def stop() -> None:
         server.cleanup()

@@ -67,4 +67,5 @@ def test_links_tell_the_same_as_rfc_9725_says() -> None:
 def test_credentials_are_never_logged(caplog: pytest.LogCaptureFixture) -> None:
     with caplog.at_level(logging.DEBUG):
         turn.links(turn.ice_servers(at=AT))
-    assert caplog.records == []
+    # Others in this process may say what they like meanwhile.
+    assert [record for record in caplog.records if record.name.startswith("rooms")] == []
