@@ -36,6 +36,8 @@ from accounts.models import Letter
 log = structlog.get_logger(__name__)
 
 BATCH = 100
+LARGEST = 90_000  # octets of HTML: Gmail shows 102 kB of a letter, headers and encoding included
+LONGEST_SUBJECT = 200
 BEHIND_THE_OTHERS = 1  # a letter's urgency; 0 leaves first
 # Longer than any attempt may last (Celery's limit is five minutes): a lease that is over is a dead worker.
 LEASE = timedelta(minutes=10)
@@ -96,10 +98,16 @@ def write_all(*, drafts: Sequence[Draft], at: datetime) -> None:
 
 def _rendered(draft: Draft) -> dict[str, str]:
     full = {"base_url": links.absolute("/"), **draft.context}
+    subject = " ".join(render_to_string(f"{draft.template}.subject.txt", full).split())
+    html = render_to_string(f"{draft.template}.html", full)
+    if len(html.encode()) > LARGEST:
+        # Mailboxes would cut it in the middle of a sentence. Its words are all in the text.
+        log.error("letter_too_large", template=draft.template, octets=len(html.encode()))
+        html = ""
     return {
-        "subject": " ".join(render_to_string(f"{draft.template}.subject.txt", full).split())[:200],
+        "subject": subject if len(subject) <= LONGEST_SUBJECT else f"{subject[: LONGEST_SUBJECT - 1]}…",
         "text": render_to_string(f"{draft.template}.txt", full).strip() + "\n",
-        "html": render_to_string(f"{draft.template}.html", full),
+        "html": html,
     }
 
 

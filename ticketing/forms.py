@@ -134,6 +134,10 @@ class EventForm(forms.Form):
         return cleaned
 
     def _moment(self, shown: datetime, zone: ZoneInfo) -> datetime | None:
+        # At the ends of the calendar no zone can be reckoned with, so the years are looked at first.
+        if abs(shown - self.at.replace(tzinfo=None)) > FARTHEST + timedelta(days=2):
+            self.add_error("starts", _("Choose a day within the next two years."))
+            return None
         try:
             starts_at = wall_clock.moment(shown=shown, zone=zone)
         except wall_clock.SkippedHour as skipped:

@@ -17,6 +17,8 @@ from payments.models import Refund
 from payments.money import Money
 from ticketing.models import Event, Order, Ticket
 
+FRIENDS_SHOWN = 20  # links in one letter; the others stand on the page of the order
+
 
 def order_paid(*, order: Order, at: datetime) -> None:
     """Write the one letter of a purchase: the way into the room, and the links for friends."""
@@ -35,7 +37,8 @@ def order_paid(*, order: Order, at: datetime) -> None:
         at,
         order=order,
         own=own,
-        for_friends=for_friends,
+        for_friends=for_friends[:FRIENDS_SHOWN],
+        more=len(for_friends) - FRIENDS_SHOWN,
     )
 
 

@@ -54,12 +54,18 @@ def local_time(moment: datetime, zone: str | ZoneInfo, style: str = "short") -> 
     return format_html(
         '<time class="when" datetime="{}" data-zone="{}">{} {}'
         '<span class="when__yours" data-yours>{}</span></time>',
-        moment.isoformat(),
+        machine_time(moment),
         str(there.tzinfo),
         formats.date_format(there, FORMATS[style]),
         _zone_name(there),
         _in_viewers_zone(there),
     )
+
+
+@register.filter
+def machine_time(moment: datetime) -> str:
+    """Return the moment for a `datetime` attribute, which has three figures of a second at most."""
+    return moment.isoformat(timespec="milliseconds" if moment.microsecond else "auto")
 
 
 def _zone_name(moment: datetime) -> str:

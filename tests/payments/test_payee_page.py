@@ -139,7 +139,7 @@ def test_asking_for_a_payout(as_ada: Client, page: str, sold: Callable[..., Char
         ("2,500.00", "Your available balance does not cover this."),  # as this page itself prints it
         ("1000000", "€999,999.99 at most at a time. Ask again for more."),
         ("ten", "Write the amount in figures, like 12.50."),
-        ("", "This field is required."),
+        ("", "Fill this in."),
     ],
 )
 def test_an_amount_that_will_not_do_is_told(

@@ -31,6 +31,7 @@ pytestmark = [pytest.mark.django_db, pytest.mark.broken_books]  # the payout com
 # Every column of text that a person fills, and every other one: a new column has to say which it is.
 WRITTEN_BY_PEOPLE = {
     "accounts.User": {"email", "handle", "name"},
+    "accounts.KeptHandle": {"handle"},
     "accounts.AddressChange": {"old", "new"},
     "accounts.AuditEntry": {"reason"},
     "accounts.Letter": {"to", "subject", "text", "html"},
@@ -49,7 +50,7 @@ WRITTEN_BY_PEOPLE = {
 }
 OURS_BY_NAME = re.compile(
     r"(.+_)?(id|key|code|cause|currency|kind|timezone|locale|slug|hash|url|request|status|reference|version|tab)|"
-    r"password|verb|cursor|bank_failure|seen|source|details|last_error|seen_name|failure|destination|account|body|requirements|network|session"
+    r"password|verb|cursor|bank_failure|accounts_left|seen|source|details|last_error|seen_name|failure|destination|account|body|requirements|network|session"
 )
 STRIPES = {"payments.Dispute.reason", "payments.StripeEvent.reason", "payments.Transfer.reason"}
 
