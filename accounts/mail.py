@@ -99,7 +99,7 @@ def write_all(*, drafts: Sequence[Draft], at: datetime) -> None:
 def _rendered(draft: Draft) -> dict[str, str]:
     full = {"base_url": links.absolute("/"), **draft.context}
     subject = " ".join(render_to_string(f"{draft.template}.subject.txt", full).split())
-    html = render_to_string(f"{draft.template}.html", full)
+    html: str = render_to_string(f"{draft.template}.html", full)
     if len(html.encode()) > LARGEST:
         # Mailboxes would cut it in the middle of a sentence. Its words are all in the text.
         log.error("letter_too_large", template=draft.template, octets=len(html.encode()))
