@@ -19,7 +19,7 @@ from payments.money import Money
 from tests import factories
 from tests.payments import parcels
 from tests.ticketing import box_office
-from ticketing import aftersales, money_back, programme, sales
+from ticketing import aftersales, missed, money_back, programme, sales
 from ticketing.models import Event, Order
 
 if TYPE_CHECKING:
@@ -27,6 +27,8 @@ if TYPE_CHECKING:
 
 # What an entry of the timetable does besides working on rows one by one, and why no row can stop it.
 WITHOUT_ROWS = {
+    "payments.tasks.compare_with_stripe": "one comparison at a time (tests/payments/test_comparison.py)",
+    "ticketing.tasks.forget_networks": "one statement",
     "accounts.tasks.tidy_up": "statements over whole tables, which look at no row",
     "payments.tasks.check_books": "queries over the whole books",
     "ticketing.tasks.check_seats": "one query, of which twenty lines are logged",
@@ -261,3 +263,30 @@ def evenings_to_release(world: World) -> Scene:
     )
     world.fails(programme, "release_piece", lambda *, event, **_: event.pk == rows[0].pk)
     return Scene(rows, lambda event: event.money_released_at is not None)
+
+
+def missed_events(world: World) -> list[Event]:
+    rows = [factories.EventFactory.create(club=world.event.club, created_by=world.ada) for _ in range(3)]
+    for event in rows:
+        box_office.buy(box_office.fan(), box_office.kind(event), at=world.at)
+    Event.objects.filter(pk__in=[event.pk for event in rows]).update(
+        status="ended", delivery="not-delivered", ended_at=world.at - timedelta(days=2)
+    )
+    return rows
+
+
+@scene("ticketing.tasks.wind_up_missed_events")
+def missed_events_to_tell(world: World) -> Scene:
+    rows = missed_events(world)
+    world.fails(missed, "_tell_buyers", lambda event, **_: event.pk == rows[0].pk)
+    return Scene(rows, lambda event: event.missed_told_at is not None)
+
+
+@scene("ticketing.tasks.wind_up_missed_events")
+def missed_events_to_give_back(world: World) -> Scene:
+    rows = missed_events(world)
+    Event.objects.filter(pk__in=[event.pk for event in rows]).update(
+        refund_by=world.at - timedelta(hours=1), missed_told_at=world.at
+    )
+    world.fails(aftersales, "refund_everyone", lambda *, event, **_: event.pk == rows[0].pk)
+    return Scene(rows, lambda event: event.refunding_since is not None)

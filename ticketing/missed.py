@@ -17,6 +17,8 @@ from accounts.models import User
 from clubs import officers
 from clubs.models import Club
 from core import retries
+from payments import cases
+from payments.models import Case
 from ticketing import aftersales, letters
 from ticketing.models import Event, Order
 
@@ -30,7 +32,9 @@ def tell(*, at: datetime) -> int:
         status=Event.Status.ENDED, delivery=Event.Delivery.NOT_DELIVERED, missed_told_at=None
     )
     waiting = missed.select_related("club")
-    return retries.work(waiting, partial(_tell, at=at), at=at, at_once=EVENTS_AT_ONCE)
+    return retries.work(
+        waiting, partial(_tell, at=at), at=at, at_once=EVENTS_AT_ONCE, give_up=partial(_give_up, at=at)
+    )
 
 
 def _tell(event: Event, *, at: datetime) -> None:
@@ -45,13 +49,30 @@ def _tell(event: Event, *, at: datetime) -> None:
 def refund_due(*, at: datetime) -> int:
     """Begin to give everybody's money back whose deadline has passed. Return for how many evenings."""
     due = Event.objects.filter(refund_by__lte=at, refunding_since=None, status=Event.Status.ENDED)
-    begun = 0
-    for event in due.order_by("refund_by", "pk")[:EVENTS_AT_ONCE]:
-        with suppress(aftersales.NothingToRefund):  # somebody at the club was quicker
-            reason = _("The evening did not take place as it was sold.")
-            aftersales.refund_everyone(event=event, by=None, reason=reason, at=at)
-            begun += 1
-    return begun
+    return retries.work(
+        due, partial(_refund, at=at), at=at, at_once=EVENTS_AT_ONCE, give_up=partial(_give_up, at=at)
+    )
+
+
+def _refund(event: Event, *, at: datetime) -> None:
+    reason = _("The evening did not take place as it was sold.")
+    with suppress(aftersales.NothingToRefund):  # somebody at the club was quicker
+        aftersales.refund_everyone(event=event, by=None, reason=reason, at=at)
+    retries.rest(event, until=at)  # what comes next is another work
+
+
+def _give_up(event: Event, error: Exception, *, at: datetime) -> None:
+    cases.report(
+        kind=Case.Kind.OTHER,
+        cause=f"event-{event.pk}-missed",
+        what=_(
+            "“%(title)s” did not take place as it was sold, and its buyers could not be told or given their "
+            "money back, however often it was tried. The last error: %(error)s"
+        )
+        % {"title": event.title, "error": str(error)[:300] or type(error).__name__},
+        subject=event,
+        at=at,
+    )
 
 
 def hosts(club: Club) -> QuerySet[User]:

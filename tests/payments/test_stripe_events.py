@@ -2,10 +2,8 @@
 
 import json
 import random
-import re
 from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
@@ -14,7 +12,7 @@ from django.conf import settings as django_settings
 from django.test import Client
 
 from core import retries
-from payments import answers, books, dispatch, reconcile, stripe_events
+from payments import answers, books, reconcile, stripe_events
 from payments.models import Case, Charge, StripeEvent, Transfer
 from payments.stripe_gateway import API_VERSION, InvalidSignature, StripeUnavailable
 from tests.payments import parcels
@@ -343,11 +341,3 @@ def test_every_undelivered_event_comes_in_whatever_its_version(
     charge.refresh_from_db()
     assert charge.status == "paid"
     assert Case.objects.get().cause == "api-version-2025-09-30.clover"
-
-
-def test_the_page_for_operators_names_the_events_that_are_answered() -> None:
-    page = (Path(__file__).parents[2] / "docs" / "operations.md").read_text()
-    start, _, rest = page.partition("(`payments.dispatch.ANSWERED`):")
-    assert start
-    named = re.findall(r"`([a-z_.]+)`", rest.partition("Look at")[0])
-    assert sorted(named) == sorted(dispatch.ANSWERED)
