@@ -160,6 +160,13 @@ PROMISES = {
             OR p.status = 'sending' AND (p.owed_since IS NULL OR p.owed_since < p.asked_stripe_at)
         )
     """,
+    "nobody approves who has an interest in the payee": """
+        SELECT p.id, y.by_id FROM payments_payout p
+        JOIN payments_approval y ON y.payout_id = p.id AND y.voided_at IS NULL
+        JOIN payments_interest i ON i.payee_id = p.payee_id AND i.user_id = y.by_id
+        WHERE p.status IN ('approved', 'sending', 'paid') AND i.since <= y.at
+          AND (i.until IS NULL OR i.until > y.at - INTERVAL '90 days')
+    """,
     "no payout leaves without the yes of somebody else, and of two above the limit": """
         SELECT p.id FROM payments_payout p
         LEFT JOIN payments_approval y

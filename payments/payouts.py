@@ -16,7 +16,7 @@ from django.utils.translation import gettext as _
 from accounts import audit
 from accounts.models import User
 from core import retries
-from payments import cases, debts, ledger, letters, limits, pots, stripe_gateway, summary
+from payments import cases, debts, interests, ledger, letters, limits, pots, stripe_gateway, summary
 from payments.models import Approval, Case, LedgerAccount, Payee, Payout
 from payments.money import Money
 from payments.nudges import nudge
@@ -52,6 +52,10 @@ class PayeeNotReady(Exception):
 
 class OwnPayout(Exception):
     """Nobody reviews what they asked for themselves."""
+
+
+class HasInterest(Exception):
+    """Nobody reviews what a payee is paid in whom they have an interest, or had one within 90 days."""
 
 
 class Owing(Exception):
@@ -108,11 +112,13 @@ def _locked(payout: Payout) -> Payout:
     return row
 
 
-def _under_review(payout: Payout, by: User) -> Payout:
+def _under_review(payout: Payout, by: User, at: datetime) -> Payout:
     """Return the payout, locked, for one reviewer at a time."""
     row = _locked(payout)
     if row.requested_by_id == by.pk:
         raise OwnPayout
+    if interests.has(by, row.payee, at=at):
+        raise HasInterest
     return row
 
 
@@ -121,9 +127,9 @@ def approve(*, payout: Payout, by: User, at: datetime) -> Payout:
     """Say yes to a payout, for the account that the payee has now. One transaction; it is sent after commit.
 
     Above the limit (see `limits`) it stays as it is until somebody else says yes, too.
-    Raise OwnPayout, AlreadyApproved, Owing, PayeeNotReady, WrongState.
+    Raise OwnPayout, HasInterest, AlreadyApproved, Owing, PayeeNotReady, WrongState.
     """
-    row = _under_review(payout, by)
+    row = _under_review(payout, by, at)
     if row.status not in {Status.REQUESTED, Status.HELD}:
         raise WrongState(f"Payout {row.pk} is decided.")
     if not row.payee.can_be_paid:
@@ -155,8 +161,11 @@ def approve(*, payout: Payout, by: User, at: datetime) -> Payout:
 
 @transaction.atomic
 def hold(*, payout: Payout, by: User, reason: str, at: datetime) -> Payout:
-    """Wait for more from the payee, who sees the reason. One transaction. Raise OwnPayout, WrongState."""
-    row = _under_review(payout, by)
+    """Wait for more from the payee, who sees the reason. One transaction.
+
+    Raise OwnPayout, HasInterest, WrongState.
+    """
+    row = _under_review(payout, by, at)
     move(row, Status.HELD, reviewed_by=by, reviewed_at=at, reason=reason)
     audit.record(actor=by, verb="payout-held", subject=row, reason=reason, at=at)
     letters.payout_decided(payout=row, at=at)
@@ -166,8 +175,11 @@ def hold(*, payout: Payout, by: User, reason: str, at: datetime) -> Payout:
 
 @transaction.atomic
 def reject(*, payout: Payout, by: User, reason: str, at: datetime) -> Payout:
-    """Say no; the payee sees why and has the money back. One transaction. Raise OwnPayout, WrongState."""
-    row = _under_review(payout, by)
+    """Say no; the payee sees why and has the money back. One transaction.
+
+    Raise OwnPayout, HasInterest, WrongState.
+    """
+    row = _under_review(payout, by, at)
     move(row, Status.REJECTED, reviewed_by=by, reviewed_at=at, reason=reason)
     _return_reserve(row, at=at)
     audit.record(actor=by, verb="payout-rejected", subject=row, reason=reason, at=at)

@@ -21,7 +21,7 @@ from django.views.decorators.http import require_POST, require_safe
 
 from accounts.factor import second_factor_required
 from accounts.models import AuditEntry, User
-from payments import evidence, limits, payouts, summary
+from payments import evidence, interests, limits, payouts, summary
 from payments.forms import ReasonForm
 from payments.models import Approval, Case, Payout
 from payments.states import WrongState
@@ -114,6 +114,7 @@ def _page(request: HttpRequest, payout: Payout, form: ReasonForm | None = None) 
         "needs_two": limits.needs_two(payout, at=now()),
         "lately": limits.lately(payout, at=now()),
         "is_own": payout.requested_by_id == request.user.pk,
+        "has_interest": interests.has(cast("User", request.user), payout.payee, at=now()),
         "said_yes": any(approval.by_id == request.user.pk for approval in by),
         "is_undecided": payout.status in SHELVES["waiting"][1],
         "form": form or ReasonForm(),
@@ -168,6 +169,10 @@ def _decided(request: HttpRequest, payout: Payout, decide: Callable[[User, datet
         messages.success(request, decide(cast("User", request.user), now()))
     except payouts.OwnPayout:
         messages.error(request, _("You asked for this payout, so somebody else has to review it."))
+    except payouts.HasInterest:
+        messages.error(
+            request, _("You run this yourself, or did within 90 days. Somebody else has to decide.")
+        )
     except payouts.Owing:
         messages.error(request, _("Their balance is below zero. Until it is filled, nothing leaves."))
     except payouts.AlreadyApproved:

@@ -6,6 +6,7 @@ from typing import Any
 from django.apps import AppConfig
 from django.conf import settings
 from django.core.checks import CheckMessage, Error, Tags, Warning, register  # noqa: A004 -- Django's own names
+from django.db import connection
 
 Apps = Sequence[AppConfig] | None
 
@@ -59,6 +60,27 @@ def letters_leave_the_house(app_configs: Apps, **_kwargs: Any) -> Iterable[Check
             hint="EMAIL_URL=smtp+tls://user:password@mail.example:587",
             id="stagedoor.E007",
         )
+
+
+@register(Tags.database, deploy=True)
+def the_books_belong_to_somebody_else(app_configs: Apps, **_kwargs: Any) -> Iterable[CheckMessage]:
+    """Whoever owns a table may drop its triggers: the application works as another role than the owner's."""
+    del app_configs
+    with connection.cursor() as cursor:
+        cursor.execute(
+            """
+            SELECT t.relname, pg_has_role(current_user, t.relowner, 'MEMBER'),
+                   has_table_privilege(t.oid, 'TRUNCATE')
+            FROM pg_class t WHERE t.relname IN ('payments_transfer', 'accounts_auditentry') ORDER BY 1
+            """
+        )
+        for table, is_ours, may_truncate in cursor.fetchall():
+            if is_ours or may_truncate:
+                yield Warning(
+                    f"The application's role may drop what protects {table}.",
+                    hint="Let another role own the tables: docs/operations.md, PostgreSQL, has the SQL.",
+                    id="stagedoor.W002",
+                )
 
 
 @register(Tags.security, deploy=True)

@@ -1,6 +1,7 @@
 from payments.models.case import Case
 from payments.models.charge import Charge, Dispute, FeeQuestion, Refund
 from payments.models.comparison import BalanceLine, Comparison
+from payments.models.interest import Interest
 from payments.models.ledger import LedgerAccount, Transfer
 from payments.models.payee import Payee
 from payments.models.payout import Approval, Payout, Reversal
@@ -15,6 +16,7 @@ __all__ = [
     "Comparison",
     "Dispute",
     "FeeQuestion",
+    "Interest",
     "LedgerAccount",
     "PaidPeriod",
     "Payee",

@@ -74,7 +74,7 @@ def test_money_does_not_change_its_currency_on_the_way(buyers: LedgerAccount, at
     yen = ledger.account(kind=Kind.FEES, currency="JPY")
     with pytest.raises(CurrencyMismatch):
         post(buyers, yen, 100, "order-1", at)
-    with pytest.raises(Error, match="stays in its currency"), transaction.atomic():
+    with pytest.raises(Error, match="stays_in_its_currency"), transaction.atomic():
         Transfer.objects.create(
             source=buyers, target=yen, amount_minor=1, currency="EUR", reason="sale", reference="x", at=at
         )

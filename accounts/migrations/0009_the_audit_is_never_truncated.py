@@ -1,0 +1,14 @@
+from django.db import migrations
+
+
+class Migration(migrations.Migration):
+    dependencies = [("accounts", "0008_handles_of_sign_ups_are_kept")]
+    operations = [
+        migrations.RunSQL(
+            """
+            CREATE TRIGGER audit_is_never_truncated BEFORE TRUNCATE ON accounts_auditentry
+                FOR EACH STATEMENT EXECUTE FUNCTION audit_never_changes();
+            """,
+            "DROP TRIGGER audit_is_never_truncated ON accounts_auditentry;",
+        )
+    ]
