@@ -2,7 +2,7 @@ from django.db import migrations
 
 
 class Migration(migrations.Migration):
-    dependencies = [("accounts", "0008_handles_of_sign_ups_are_kept")]
+    dependencies = [("accounts", "0009_the_audit_forgets_words_not_deeds")]
     operations = [
         migrations.RunSQL(
             """
