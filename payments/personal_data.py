@@ -7,7 +7,7 @@ from django.db.models.fields.json import JSONField
 
 from accounts.models import User
 from accounts.personal_data import LONGEST_LIST, Traces, exports, forgets
-from payments.models import Approval, Case, Charge, Payout, Refund, Subscription
+from payments.models import Approval, Case, Charge, Interest, Payout, Refund, Subscription
 
 
 def _rows(model: type[Model], *fields: str, **whose: User) -> list[dict[str, Any]]:
@@ -39,6 +39,11 @@ def _reviews(*, user: User) -> dict[str, Any]:
         "approved": _rows(Approval, "payout_id", "at", by=user),
         "cases_settled": _rows(Case, "kind", "what", "note", settled_by=user),
     }
+
+
+@exports("interests")
+def _interests(*, user: User) -> list[dict[str, Any]]:
+    return _rows(Interest, "payee__name", "since", "until", user=user)
 
 
 @exports("refunds_asked_for")

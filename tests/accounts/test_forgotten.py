@@ -45,6 +45,7 @@ POINTS_AT_A_PERSON = {
     "payments.Approval.by": ("stays: two people said yes", "payouts_reviewed"),
     "payments.Case.settled_by": ("stays: who settled it", "payouts_reviewed"),
     "payments.Charge.buyer": ("stays: the books, as the law demands", "payments"),
+    "payments.Interest.user": ("stays: who may not review whose payouts", "interests"),
     "payments.Payout.requested_by": ("stays: the books", "payouts_asked_for"),
     "payments.Payout.reviewed_by": ("stays: the books", "payouts_reviewed"),
     "payments.Refund.asked_by": ("stays: the books", "refunds_asked_for"),

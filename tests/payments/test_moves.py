@@ -2,7 +2,7 @@
 
 import itertools
 from datetime import datetime
-from typing import Any
+from typing import Any, cast
 
 import pytest
 from django.apps import apps
@@ -85,7 +85,7 @@ def row(model: str, payee: Payee, ben: User, rae: User, at: datetime) -> Any:
 
 def test_the_table_knows_every_model_and_every_status() -> None:
     stateful = [model for model in apps.get_app_config("payments").get_models() if hasattr(model, "MOVES")]
-    assert {model._meta.model_name: set(model.Status.values) for model in stateful} == {
+    assert {model._meta.model_name: set(cast("Any", model).Status.values) for model in stateful} == {
         name: set(moves) for name, moves in TABLE.items()
     }
     assert {Charge, Payout, Refund, StripeEvent, Subscription} == set(stateful)
