@@ -12,5 +12,5 @@ COPY --chown=stagedoor . .
 ENV PATH=/venv/bin:$PATH PYTHONUNBUFFERED=1
 RUN SECRET_KEY=only-while-building python manage.py collectstatic --no-input
 USER stagedoor
-CMD ["daphne", "-b", "0.0.0.0", "-p", "8000", "--websocket_timeout", "-1", "--ping-interval", "20", \
+CMD ["daphne", "-b", "0.0.0.0", "-p", "8000", "--websocket_timeout", "-1", "--ping-interval", "20", "--http-timeout", "60", \
      "--no-server-name", "stagedoor.asgi:application"]

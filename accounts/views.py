@@ -30,7 +30,10 @@ def settings(request: HttpRequest) -> HttpResponse:
         messages.success(request, _("Saved."))
         response = redirect("accounts:settings")
         response.set_cookie(
-            django_settings.LANGUAGE_COOKIE_NAME, user.locale, secure=request.is_secure(), samesite="Lax"
+            django_settings.LANGUAGE_COOKIE_NAME,
+            user.locale,
+            secure=django_settings.LANGUAGE_COOKIE_SECURE,
+            samesite=django_settings.LANGUAGE_COOKIE_SAMESITE,
         )
         return response
     return render(request, "accounts/settings.html", {"form": form})

@@ -58,7 +58,10 @@ def state(request: HttpRequest, slug: str) -> HttpResponse:
     event = _event(slug)
     verdict = admission.may_enter(user=request.user, event=event, at=now())
     if request.GET.get("was") != verdict.code:
-        return HttpResponse(headers={"HX-Refresh": "true"})
+        # Without scripts somebody sees the answer: they get the room's page.
+        answer = HttpResponse() if request.headers.get("HX-Request") == "true" else room(request, slug)
+        answer.headers["HX-Refresh"] = "true"
+        return answer
     return HttpResponse(status=HTTPStatus.NO_CONTENT)
 
 

@@ -13,23 +13,6 @@ log = structlog.get_logger(__name__)
 
 GetResponse = Callable[[HttpRequest], HttpResponse]
 
-# Everything comes from our own origin. Checkout is a redirect, so forms may lead to Stripe by way of us.
-POLICY = (
-    "default-src 'self'; img-src 'self' data:; media-src 'self' blob: mediastream:; "
-    "connect-src 'self' {sockets}; object-src 'none'; base-uri 'none'; frame-ancestors 'none'"
-)
-
-
-def content_security_policy(get_response: GetResponse) -> GetResponse:
-    def middleware(request: HttpRequest) -> HttpResponse:
-        response = get_response(request)
-        sockets = f"{'wss' if request.is_secure() else 'ws'}://{request.get_host()}"
-        response.headers.setdefault("Content-Security-Policy", POLICY.format(sockets=sockets))
-        response.headers.setdefault("Permissions-Policy", "camera=(), geolocation=(), microphone=(self)")
-        return response
-
-    return middleware
-
 
 def request_logging(get_response: GetResponse) -> GetResponse:
     """Write one line per request: method, route (never the path, which may hold a secret), status."""

@@ -54,9 +54,12 @@ INSTALLED_APPS = [
 ]
 
 MIDDLEWARE = [
+    "stagedoor.edge.security_headers",
+    "stagedoor.edge.only_known_methods",
     "django.middleware.security.SecurityMiddleware",
     "whitenoise.middleware.WhiteNoiseMiddleware",
-    "stagedoor.middleware.content_security_policy",
+    "stagedoor.edge.kept_by_nobody",
+    "stagedoor.edge.compressed",
     "stagedoor.middleware.request_logging",
     "django.contrib.sessions.middleware.SessionMiddleware",
     "django.middleware.locale.LocaleMiddleware",
@@ -264,6 +267,7 @@ STORAGES = {
         else "whitenoise.storage.CompressedManifestStaticFilesStorage"
     },
 }
+WHITENOISE_ROOT = BASE_DIR / "root"  # what browsers and robots ask for at /, like /favicon.ico
 WHITENOISE_USE_FINDERS = DEBUG
 WHITENOISE_AUTOREFRESH = DEBUG
 
@@ -277,10 +281,22 @@ SECURE_HSTS_SECONDS = 31_536_000 if SECURE else 0
 SECURE_HSTS_INCLUDE_SUBDOMAINS = SECURE
 SECURE_HSTS_PRELOAD = SECURE
 SECURE_REFERRER_POLICY = "same-origin"
+# With https no other host of the same domain can set these cookies (RFC 6265bis, 4.1.3.2).
+COOKIE_PREFIX = "__Host-" if SECURE else ""
+SESSION_COOKIE_NAME = f"{COOKIE_PREFIX}sessionid"
+CSRF_COOKIE_NAME = f"{COOKIE_PREFIX}csrftoken"
+LANGUAGE_COOKIE_NAME = f"{COOKIE_PREFIX}language"
+LANGUAGE_COOKIE_SECURE = SECURE
+LANGUAGE_COOKIE_SAMESITE = "Lax"
 SESSION_COOKIE_SECURE = SECURE
 CSRF_COOKIE_SECURE = SECURE
 SESSION_COOKIE_HTTPONLY = True
 SESSION_COOKIE_SAMESITE = "Lax"
 X_FRAME_OPTIONS = "DENY"
+# A form of ours is some kilobytes, a webhook some dozens; files are counted apart. docs/operations.md has
+# the proxy refuse what is larger before it comes here.
+DATA_UPLOAD_MAX_MEMORY_SIZE = 1_000_000
+DATA_UPLOAD_MAX_NUMBER_FIELDS = 1_000
+DATA_UPLOAD_MAX_NUMBER_FILES = 10
 
 LOGGING = logs.config(level=env.str("LOG_LEVEL", default="INFO"), as_json=not DEBUG)

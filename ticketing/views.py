@@ -13,6 +13,7 @@ from django.core.paginator import Paginator
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import get_object_or_404, redirect, render
 from django.urls import reverse
+from django.utils.cache import patch_vary_headers
 from django.utils.functional import Promise
 from django.utils.timezone import now
 from django.utils.translation import gettext as _
@@ -20,8 +21,10 @@ from django.utils.translation import gettext_lazy, ngettext
 from django.views.decorators.cache import never_cache
 from django.views.decorators.http import require_GET, require_http_methods, require_POST
 
+from accounts import links
 from accounts.models import User
 from clubs import memberships, officers
+from clubs.models import Club
 from payments import plain_words, refund_standing
 from payments.refund_standing import MoneyBack
 from payments.stripe_gateway import StripeRefused, StripeUnavailable
@@ -158,10 +161,19 @@ def _to_checkout(request: HttpRequest, placed: Order) -> HttpResponse:
 
 @require_GET
 def club_events(request: HttpRequest, club_slug: str) -> HttpResponse:
-    """Show what is live and what comes of one club: a part that the club's page loads."""
-    of_club = Event.objects.filter(club__slug=club_slug)
+    """Show what is live and what comes of one club: a part of the club's page, or a page without scripts."""
+    club = get_object_or_404(Club, slug=club_slug)
+    of_club = Event.objects.filter(club=club)
     events = [*of_club.live()[:COMING_SHOWN], *of_club.coming(now())[:COMING_SHOWN]]
-    return render(request, "ticketing/parts/club_events.html", {"events": events})
+    drawn = "ticketing/parts/club_events.html" if _is_part(request) else "ticketing/club_events.html"
+    response = render(request, drawn, {"club": club, "events": events})
+    patch_vary_headers(response, ("HX-Request",))
+    return response
+
+
+def _is_part(request: HttpRequest) -> bool:
+    """Return whether a script asks for a part of its page; without one, people get the page around it."""
+    return request.headers.get("HX-Request") == "true"
 
 
 @never_cache
@@ -185,7 +197,8 @@ def order_state(request: HttpRequest, pk: UUID) -> HttpResponse:
     context = _order_context(request, found)
     if request.GET.get("seen") == context["state"]:
         return HttpResponse(status=204)  # it is as it was shown: focus and voice stay where they are
-    return render(request, "ticketing/parts/order_state.html", context)
+    drawn = "ticketing/parts/order_state.html" if _is_part(request) else "ticketing/order.html"
+    return render(request, drawn, context)
 
 
 def _own_order(request: HttpRequest, pk: UUID) -> Order:
@@ -207,7 +220,7 @@ def _order_context(request: HttpRequest, found: Order) -> dict[str, object]:
         "tickets": tickets,
         "back": request.GET.get("back", ""),
         "may_pay": may_pay,
-        "base_url": request.build_absolute_uri("/").rstrip("/"),
+        "base_url": links.absolute(""),
     }
 
 

@@ -126,6 +126,15 @@ def test_the_waiting_page_is_answered_with_nothing_until_the_doors_open(
     assert (after.status_code, after.headers.get("HX-Refresh")) == (200, "true")
 
 
+def test_the_waiting_page_s_answer_is_the_room_s_page_without_scripts(
+    client: Client, ben: User, bens_ticket: Ticket, tonight: Event
+) -> None:
+    client.force_login(ben)
+    page = client.get(f"/rooms/{tonight.slug}/state")
+    part = client.get(f"/rooms/{tonight.slug}/state", headers={"HX-Request": "true"})
+    assert ("<html" in page.content.decode(), part.content) == (True, b"")
+
+
 def test_the_panel_for_the_sound_is_on_the_team_s_page_alone(
     client: Client, ada: User, ben: User, bens_ticket: Ticket, adas_seat: Seat, tonight: Event
 ) -> None:
