@@ -33,7 +33,7 @@ def settings(request: HttpRequest) -> HttpResponse:
             django_settings.LANGUAGE_COOKIE_NAME,
             user.locale,
             secure=django_settings.LANGUAGE_COOKIE_SECURE,
-            samesite=django_settings.LANGUAGE_COOKIE_SAMESITE,
+            samesite="Lax",
         )
         return response
     return render(request, "accounts/settings.html", {"form": form})
