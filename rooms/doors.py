@@ -1,7 +1,7 @@
 """Opening and closing a room, and what happens when its hosts stay away."""
 
-from collections.abc import Collection
 from datetime import datetime, timedelta
+from functools import partial
 from uuid import UUID
 
 import structlog
@@ -10,7 +10,7 @@ from django.db.models import F, Q, Value
 
 from accounts.afterwards import once_committed
 from payments.states import WrongState, move
-from rooms import admission, callboard, delivery, media_calls
+from rooms import admission, callboard, delivery, media_calls, one_by_one
 from rooms.admission import raise_seq
 from rooms.models import Room, Seat
 from rooms.stage import NotAllowed, NotSeated
@@ -66,42 +66,35 @@ def close_forgotten(*, at: datetime) -> int:
     Rooms of events that are over, and rooms left by every host after the planned end, are closed. Before that
     end the doors only shut again, so that a host who comes back can open them.
     """
-    return _put_away(_forgotten(at), at=at)
+    return one_by_one.each(_forgotten(at), partial(_put_away, at=at))
 
 
 def close_when_over(*, event: UUID, at: datetime) -> None:
     """Close the room of an event that has ended or was cancelled. Registered with ticketing's programme."""
-    rooms = Room.objects.filter(event=event).exclude(status=Room.Status.CLOSED)
-    _put_away(list(rooms.values_list("pk", flat=True)), at=at)
+    for room in Room.objects.filter(event=event).exclude(status=Room.Status.CLOSED):
+        _put_away(room.pk, at=at)
 
 
-def _put_away(rooms: Collection[str], *, at: datetime) -> int:
-    done = 0
-    for room_id in rooms:
-        with transaction.atomic():
-            locked = Room.objects.select_for_update(of=("self",), no_key=True)
-            room = locked.select_related("event__club").get(pk=room_id)
-            if _is_over(room, at):
-                _close(room, at=at)
-            elif _is_left(room, at):
-                _shut_again(room, at=at)
-            else:
-                continue
-            done += 1
-    return done
+@transaction.atomic
+def _put_away(room_id: str, *, at: datetime) -> None:
+    locked = Room.objects.select_for_update(of=("self",), no_key=True)
+    room = locked.select_related("event__club").get(pk=room_id)
+    if _is_over(room, at):
+        _close(room, at=at)
+    elif _is_left(room, at):
+        _shut_again(room, at=at)
 
 
 def watch_hosts(*, at: datetime) -> None:
     """Note where no host is, and after a minute pass the role to the moderator who has been here longest."""
     here = Seat.objects.filter(role=Seat.Role.HOST, status=Seat.Status.PRESENT).values("room_id")
     live = Room.objects.filter(status=Room.Status.OPEN)
-    for room_id in live.filter(host_gone_at=None).exclude(pk__in=here).values_list("pk", flat=True):
-        _set_host_gone(room_id, since=at)
-    for room_id in live.filter(host_gone_at__isnull=False, pk__in=here).values_list("pk", flat=True):
-        _set_host_gone(room_id, since=None)
+    left = live.filter(host_gone_at=None).exclude(pk__in=here)
+    one_by_one.each(left.values_list("pk", flat=True), partial(_set_host_gone, since=at))
+    back = live.filter(host_gone_at__isnull=False, pk__in=here)
+    one_by_one.each(back.values_list("pk", flat=True), partial(_set_host_gone, since=None))
     long_gone = live.filter(host_gone_at__lt=at - HOST_GRACE).exclude(pk__in=here)
-    for room_id in long_gone.values_list("pk", flat=True):
-        _pass_role_on(room_id)
+    one_by_one.each(long_gone.values_list("pk", flat=True), _pass_role_on)
 
 
 def _as_host(by: Seat) -> Room:

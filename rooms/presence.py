@@ -5,7 +5,7 @@ from datetime import datetime, timedelta
 from django.db import transaction
 
 from payments.states import move
-from rooms import callboard
+from rooms import callboard, one_by_one
 from rooms.admission import raise_seq
 from rooms.models import Room, Seat
 from rooms.models.seat import SeatQuerySet
@@ -80,15 +80,18 @@ def expire(*, at: datetime) -> int:
         )
     )
     found = list(waited.order_by("room_id", "pk").values_list("room_id", "pk")[:MOST_AT_ONCE])
-    gone = 0
-    for room_id in dict.fromkeys(room_id for room_id, _ in found):
+    gone: list[Seat] = []
+
+    def give_up(room_id: str) -> None:
         with transaction.atomic():
             room = Room.objects.select_for_update(of=("self",), no_key=True).get(pk=room_id)
             # Looked at again under the lock: somebody may have come back just now.
             seats = list(waited.filter(pk__in=[pk for of, pk in found if of == room_id]).order_by("pk"))
             _give_up(room, seats, at=at)
-            gone += len(seats)
-    return gone
+        gone.extend(seats)
+
+    one_by_one.each(dict.fromkeys(room_id for room_id, _ in found), give_up)
+    return len(gone)
 
 
 def why_gone(seat: Seat) -> Close:

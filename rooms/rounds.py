@@ -4,7 +4,6 @@ Nothing here depends on a message having arrived; a lost one costs ten seconds. 
 person has their seats looked at at once, by the same rules: look_at().
 """
 
-from collections.abc import Collection
 from datetime import datetime, timedelta
 from uuid import UUID
 
@@ -14,7 +13,7 @@ from django.db.models import Case, CharField, Count, Exists, F, OuterRef, Q, Sub
 
 from clubs import officers
 from clubs.models import Officer
-from rooms import admission, callboard, doors, grants, homes, media_calls, presence
+from rooms import admission, callboard, doors, grants, homes, media_calls, one_by_one, presence
 from rooms.admission import Reason
 from rooms.models import Room, Seat
 from rooms.models.seat import SeatQuerySet
@@ -26,15 +25,25 @@ CLOSED_AGAIN = timedelta(minutes=1)  # for so long each round closes a room agai
 
 
 def make(*, at: datetime) -> None:
-    """Make one round of every room."""
+    """Make one round of every room. A room or a part of it that fails keeps none of the others waiting."""
+    one_by_one.each(
+        (
+            revoke_all,
+            presence.expire,
+            doors.watch_hosts,
+            doors.close_forgotten,
+            close_again,
+            grants.forget_old,
+            homes.find_for_the_homeless,
+            homes.tell_census,
+        ),
+        lambda part: part(at=at),
+    )
+
+
+def revoke_all(*, at: datetime) -> None:
+    """Put right what every seat is."""
     _put_right(Seat.objects.seated(), at=at)
-    presence.expire(at=at)
-    doors.watch_hosts(at=at)
-    doors.close_forgotten(at=at)
-    close_again(at=at)
-    grants.forget_old(at=at)
-    homes.find_for_the_homeless(at=at)
-    homes.tell_census(at=at)
 
 
 def look_at(*, person: UUID, at: datetime) -> None:
@@ -53,10 +62,8 @@ def look_at_order(*, charge: UUID, at: datetime) -> None:
 
 
 def _put_right(seats: SeatQuerySet, *, at: datetime) -> None:
-    revoke_signed_out(seats, at=at)
-    revoke_dead_tickets(seats, at=at)
-    revoke_banned(seats, at=at)
-    follow_office(seats, at=at)
+    rules = (revoke_signed_out, revoke_dead_tickets, revoke_banned, follow_office)
+    one_by_one.each(rules, lambda rule: rule(seats, at=at))
 
 
 def revoke_signed_out(seats: SeatQuerySet, *, at: datetime) -> int:
@@ -122,8 +129,12 @@ def close_if_over(*, room_id: str) -> bool:
 
 
 def _revoke(seats: SeatQuerySet, *, reason: Reason, at: datetime) -> int:
-    out: Collection[str] = list(seats.values_list("pk", flat=True)[:MOST_AT_ONCE])
-    return admission.revoke(seats=out, reason=reason, at=at)
+    rooms: dict[str, list[str]] = {}
+    for room_id, pk in seats.values_list("room_id", "pk")[:MOST_AT_ONCE]:
+        rooms.setdefault(room_id, []).append(pk)
+    return one_by_one.each(
+        rooms.values(), lambda leaving: admission.revoke(seats=leaving, reason=reason, at=at)
+    )
 
 
 def _change_role(seat_id: str, room_id: str, role: Seat.Role) -> None:

@@ -4,12 +4,14 @@ from datetime import datetime, timedelta
 from typing import Any
 
 import pytest
+from django.db import OperationalError
 
 from accounts.models import User
 from clubs.models import Officer
 from payments.states import move
-from rooms import grants, rounds, stage
+from rooms import doors, grants, presence, rounds, stage
 from rooms.models import Ban, Grant, Room, Seat
+from tests import factories
 from tests.rooms import people
 from tests.rooms.extras import Extras
 from ticketing.models import Event, Ticket
@@ -129,3 +131,58 @@ def test_a_round_finds_a_home_for_a_room_that_redis_has_forgotten(
     rounds.make(at=at)
     assert extras.home(adas_seat.room_id) == "home"
     assert [call["op"] for call in extras.told("home")] == ["open", "census", "census"]
+
+
+# ---- One odd room
+
+
+def rooms_without_a_host(at: datetime, count: int = 3) -> list[Room]:
+    """Return open rooms that every host left long ago, after their planned end."""
+    rooms = []
+    for _ in range(count):
+        event = factories.EventFactory.create(status=Event.Status.LIVE, starts_at=at - timedelta(days=1))
+        gone = at - timedelta(hours=1)
+        rooms.append(
+            factories.RoomFactory.create(
+                event=event, status=Room.Status.OPEN, opened_at=gone, host_gone_at=gone
+            )
+        )
+    return rooms
+
+
+def test_one_odd_room_keeps_no_other_waiting(at: datetime, monkeypatch: pytest.MonkeyPatch) -> None:
+    odd, *others = rooms_without_a_host(at)
+    close = doors._close
+
+    def stumbles(room: Room, *, at: datetime) -> None:
+        if room.pk == odd.pk:
+            raise RuntimeError("an odd room")
+        close(room, at=at)
+
+    monkeypatch.setattr(doors, "_close", stumbles)
+    rounds.make(at=at)
+    closed = Room.objects.filter(status=Room.Status.CLOSED).values_list("pk", flat=True)
+    assert set(closed) == {room.pk for room in others}
+
+
+def test_one_odd_part_keeps_no_other_part_of_the_round_waiting(
+    extras: Extras, adas_seat: Seat, at: datetime, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def stumbles(*, at: datetime) -> int:
+        raise RuntimeError(f"an odd part at {at}")
+
+    monkeypatch.setattr(presence, "expire", stumbles)
+    extras.sign_on("edge", "edge")
+    rounds.make(at=at)
+    assert [call["op"] for call in extras.told("edge")] == ["census"]
+
+
+def test_a_database_that_is_away_is_told_to_whoever_made_the_round(
+    at: datetime, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def away(*, at: datetime) -> int:
+        raise OperationalError(f"nobody answers at {at}")
+
+    monkeypatch.setattr(presence, "expire", away)
+    with pytest.raises(OperationalError):
+        rounds.make(at=at)

@@ -102,3 +102,24 @@ def test_the_order_says_that_it_did_not_take_place_and_leads_to_no_room(
     assert "€12.00 go back by themselves" in text
     assert room not in text
     assert "Did not take place" in client.get("/tickets/").content.decode()
+
+
+def test_one_odd_evening_keeps_nobody_else_waiting_for_their_money(
+    event: Event, seat: TicketType, at: datetime, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    others = [factories.EventFactory.create(club=event.club, created_by=event.created_by) for _ in range(2)]
+    evenings = [event, *others]
+    for one in evenings:
+        box_office.buy(box_office.fan(), box_office.kind(one), at=at)
+        end(one, at)
+    refund = aftersales.refund_everyone
+
+    def odd(*, event: Event, **how: object) -> object:
+        if event.pk == evenings[0].pk:
+            raise RuntimeError("an odd row")
+        return refund(event=event, **how)
+
+    monkeypatch.setattr(aftersales, "refund_everyone", odd)
+    assert missed.refund_due(at=at + timedelta(days=2)) == 2
+    refunding = Event.objects.filter(refunding_since__isnull=False)
+    assert set(refunding) == set(others)
