@@ -15,7 +15,7 @@ AWAY = (InterfaceError, OperationalError, SoftTimeLimitExceeded)  # then the oth
 
 
 def each(things: Iterable[Thing], do: Callable[[Thing], object]) -> int:
-    """Do `do` for each; return how often it succeeded. The next round, ten seconds later, tries what failed."""
+    """Do `do` for each; return how often it succeeded. The next round tries again what failed."""
     succeeded = 0
     for thing in things:
         try:
