@@ -37,9 +37,8 @@ OTHER_HZ = 620.0  # nobody plays it: it must be absent
 ABSENT_DB = -40.0
 PATIENCE = 40.0
 SILENT_WITHIN = 2.0
-TAKES_PLACE_SECONDS = (
-    18.0  # of a one-minute evening a fifth must be heard, and it is counted every five seconds
-)
+TAKES_PLACE_SECONDS = 24.0  # of a one-minute evening a fifth must be heard; it is counted every five seconds
+NOTED_SECONDS = 8.0  # until it is noted who hears
 SEAT_EUROS = "12.00"
 PAYOUT = "11.04"  # a seat less the platform's 8 %
 BAD_GRANT = 4001
@@ -102,7 +101,7 @@ def play(stage: Stage, *, say: Say) -> None:
         _everybody_hears([ben, noor], evening, say)
         _max_is_refused(stage, max_, evening, say)
         _ben_is_refunded(ada, ben, evening, orders[0], say)
-        _the_room_closes(ada, evening, say)
+        _the_room_closes(ada, noor, evening, say)
         _ada_is_paid(stage, ada, rae, evening, say)
         _the_books_hold(stage, say)
     say(f"\nEverything went as promised, in {time.monotonic() - began:.0f} s.")
@@ -237,10 +236,11 @@ def _ben_is_refunded(ada: Visitor, ben: Visitor, evening: Evening, order: str, s
     )
 
 
-def _the_room_closes(ada: Visitor, evening: Evening, say: Say) -> None:
-    # The evening must take place to be paid for, and what is heard before its start does not count.
+def _the_room_closes(ada: Visitor, noor: Visitor, evening: Evening, say: Say) -> None:
+    # The evening must take place to be paid for. Neither counts what is heard before its start, nor by nobody.
     begins_in = (evening.starts - datetime.now(UTC)).total_seconds()
-    time.sleep(max(0.0, begins_in) + TAKES_PLACE_SECONDS)
+    time.sleep(max(0.0, begins_in - NOTED_SECONDS))
+    asyncio.run(_listen(noor, evening, seconds=NOTED_SECONDS + TAKES_PLACE_SECONDS))
     page = ada.open(evening.room)
     headers = {"Referer": str(page.url), "X-CSRFToken": ada.http.cookies.get("csrftoken") or ""}
     ada.http.post(f"{evening.room}doors", data={"do": "close"}, headers=headers)
