@@ -237,7 +237,7 @@ def _ben_is_refunded(ada: Visitor, ben: Visitor, evening: Evening, order: str, s
 
 
 def _the_room_closes(ada: Visitor, noor: Visitor, evening: Evening, say: Say) -> None:
-    # The evening must take place to be paid for; what is heard before it starts, or by nobody, does not count.
+    # It must take place to be paid for: what is heard before the start, or by nobody, does not count.
     begins_in = (evening.starts - datetime.now(UTC)).total_seconds()
     time.sleep(max(0.0, begins_in - NOTED_SECONDS))
     asyncio.run(_listen(noor, evening, seconds=NOTED_SECONDS + TAKES_PLACE_SECONDS))
