@@ -1,6 +1,7 @@
 """Evenings that did not take place: who is told, and when the money goes back by itself."""
 
 from datetime import datetime, timedelta
+from typing import Any
 
 import pytest
 from django.test import Client
@@ -114,7 +115,7 @@ def test_one_odd_evening_keeps_nobody_else_waiting_for_their_money(
         end(one, at)
     refund = aftersales.refund_everyone
 
-    def odd(*, event: Event, **how: object) -> object:
+    def odd(*, event: Event, **how: Any) -> Event:
         if event.pk == evenings[0].pk:
             raise RuntimeError("an odd row")
         return refund(event=event, **how)
