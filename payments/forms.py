@@ -5,6 +5,7 @@ from django import forms
 from django.utils.translation import gettext_lazy as _
 
 from core.fields import WordsField
+from payments.countries import COUNTRIES
 from payments.fields import AmountField
 from payments.models import Payee
 
@@ -27,6 +28,20 @@ class PayoutForm(forms.Form):
             },
         )
         self.order_fields(["amount", "attempt"])
+
+
+class CountryForm(forms.Form):
+    """Where the payee lives, or the company has its seat. Stripe fixes it when the account is made."""
+
+    country = forms.ChoiceField(
+        label=_("Country"),
+        choices=[("", _("Choose…")), *COUNTRIES.items()],
+        help_text=_("Where you live, or your company has its seat. It cannot be changed later."),
+        error_messages={
+            "required": _("Choose the country first."),
+            "invalid_choice": _("Choose one here."),
+        },
+    )
 
 
 class ReasonForm(forms.Form):

@@ -28,7 +28,13 @@ def onboard(*, payee: Payee, return_url: str, refresh_url: str, at: datetime) ->
         # Who parted from us gets another account, so the key counts how often that was.
         left = len(payee.accounts_left)
         key = f"account-{payee.pk}-{left}" if left else f"account-{payee.pk}"
-        account = stripe_gateway.create_account(email=payee.email, reference=f"payee-{payee.pk}", key=key)
+        # Stripe fixes the country with the account, so who chose another one asks for another account.
+        account = stripe_gateway.create_account(
+            email=payee.email,
+            country=payee.country,
+            reference=f"payee-{payee.pk}",
+            key=f"{key}-{payee.country}" if payee.country else key,
+        )
         # An account made meanwhile stays: who reviewed a payout has seen that one.
         Payee.objects.filter(pk=payee.pk, stripe_account_id="").update(stripe_account_id=account.id)
         payee.refresh_from_db()
@@ -36,6 +42,12 @@ def onboard(*, payee: Payee, return_url: str, refresh_url: str, at: datetime) ->
     return stripe_gateway.onboarding_link(
         account_id=payee.stripe_account_id, return_url=return_url, refresh_url=refresh_url
     )
+
+
+def choose_country(*, payee: Payee, country: str) -> None:
+    """Keep where the payee lives, as long as they have no account: afterwards Stripe does not change it."""
+    Payee.objects.filter(pk=payee.pk, stripe_account_id="").update(country=country)
+    payee.refresh_from_db(fields=["country", "stripe_account_id"])
 
 
 def refresh(*, payee: Payee, at: datetime) -> None:

@@ -220,8 +220,11 @@ def _payment_of(invoice_id: str) -> Payment | None:
 # Payees and transfers
 
 
-def create_account(*, email: str, reference: str, key: str) -> AccountState:
-    """Return a new account for a payee: Stripe asks for the papers, the platform bears losses and fees."""
+def create_account(*, email: str, reference: str, key: str, country: str = "") -> AccountState:
+    """Return a new account for a payee: Stripe asks for the papers, the platform bears losses and fees.
+
+    The country stays what it is now. Without one Stripe takes the platform's own.
+    """
     params: dict[str, Any] = {
         "email": email,
         "controller": {
@@ -232,7 +235,7 @@ def create_account(*, email: str, reference: str, key: str) -> AccountState:
         },
         "capabilities": {"transfers": {"requested": True}},
         "metadata": {"reference": reference},
-    }
+    } | ({"country": country} if country else {})
     return reading.account(_ask(lambda stripe: stripe.accounts.create(_params(params), _keyed(key))))
 
 

@@ -22,7 +22,7 @@ from accounts import links
 from accounts.factor import fresh_factor_required
 from accounts.models import User
 from payments import payees, payouts, permissions, plain_words, statement, stripe_events, summary
-from payments.forms import PayoutForm
+from payments.forms import CountryForm, PayoutForm
 from payments.models import Payee, Payout
 from payments.stripe_gateway import StripeRefused, StripeUnavailable
 
@@ -59,7 +59,9 @@ def _payee_of(request: HttpRequest, pk: UUID) -> Payee:
     return found
 
 
-def _page(request: HttpRequest, payee: Payee, form: PayoutForm | None = None) -> HttpResponse:
+def _page(
+    request: HttpRequest, payee: Payee, form: PayoutForm | None = None, country: CountryForm | None = None
+) -> HttpResponse:
     moved = Paginator(statement.transfers(payee), LINES_A_PAGE).get_page(request.GET.get("page"))
     payouts_page = Paginator(
         Payout.objects.filter(payee=payee).order_by("-requested_at", "pk"), PAYOUTS_SHOWN
@@ -69,10 +71,12 @@ def _page(request: HttpRequest, payee: Payee, form: PayoutForm | None = None) ->
         "balances": summary.of(payee),
         "payouts": payouts_page.get_page(request.GET.get("payouts")),
         "form": form or PayoutForm(payee=payee),
+        "country": country or CountryForm(initial={"country": payee.country}),
         "page": moved,
         "lines": statement.lines(moved),
     }
-    return render(request, "payments/payee.html", context, status=422 if form and form.errors else 200)
+    is_wrong = any(typed is not None and typed.errors for typed in (form, country))
+    return render(request, "payments/payee.html", context, status=422 if is_wrong else 200)
 
 
 def _takes_money_out(view: Callable[[HttpRequest, Payee], HttpResponse]) -> Callable[..., HttpResponse]:
@@ -112,6 +116,11 @@ def request_payout(request: HttpRequest, payee: Payee) -> HttpResponse:
 @_takes_money_out
 @require_POST
 def onboard(request: HttpRequest, payee: Payee) -> HttpResponse:
+    if not payee.stripe_account_id:
+        form = CountryForm(request.POST)
+        if not form.is_valid():
+            return _page(request, payee, country=form)
+        payees.choose_country(payee=payee, country=form.cleaned_data["country"])
     return _to_stripe(request, payee)
 
 

@@ -256,7 +256,7 @@ def _ada_is_paid(stage: Stage, ada: Visitor, rae: Visitor, evening: Evening, say
     manage = ada.open(f"/clubs/{evening.club}/manage/")
     payee = _found(r'"(/payments/payees/[0-9a-f-]+/)"', manage.text, "Ada's club shows no money.")
     ada.set_up_app(password=stage.password, code_of=town.code_of)
-    to_stripe = ada.submit(ada.open(payee), "/stripe/", {}, onward=False)
+    to_stripe = ada.submit(ada.open(payee), "/stripe/", {"country": "DE"}, onward=False)
     back = till.onboard(to_stripe.headers["location"], name="Ada")
     ada.open(back)
     available = f"<dt>Available</dt><dd>€{PAYOUT}</dd>"

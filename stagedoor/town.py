@@ -276,6 +276,7 @@ def _ask_for_payout(club: Club, by: User, *, at: datetime) -> None:
     if Payout.objects.filter(payee=club.payee).exists():
         return
     page = links.absolute(reverse("payments:payee", args=[club.payee.pk]))
+    payees.choose_country(payee=club.payee, country="DE")
     link = payees.onboard(payee=club.payee, return_url=page, refresh_url=page, at=at)
     till.onboard(link, name=by.name)
     payees.refresh(payee=club.payee, at=at)

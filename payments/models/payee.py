@@ -14,6 +14,9 @@ class Payee(Retried):
     name = models.CharField(max_length=80)
     email = models.EmailField(help_text=_("Where Stripe and finance staff write to."))
     currency = models.CharField(max_length=3)
+    country = models.CharField(
+        max_length=2, blank=True, default="", help_text=_("Fixed by Stripe when the account is made.")
+    )
     stripe_account_id = models.CharField(max_length=64, blank=True)
     details_submitted = models.BooleanField(default=False)
     transfers_active = models.BooleanField(default=False)

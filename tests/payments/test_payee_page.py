@@ -170,7 +170,7 @@ def test_setting_up_leads_to_stripe_and_back(
 ) -> None:
     Payee.objects.update(stripe_account_id="", details_submitted=False, transfers_active=False)
     assert "Set up payouts" in as_ada.get(page).content.decode()
-    response = as_ada.post(f"{page}stripe/")
+    response = as_ada.post(f"{page}stripe/", {"country": "AT"})
     assert response.headers["Location"].startswith(f"{stand_in.base_url}/onboard/")
     assert said(as_ada.get(f"{page}stripe/back/")) == [
         "Stripe still needs some details. Go on whenever you like."
@@ -184,11 +184,26 @@ def test_setting_up_leads_to_stripe_and_back(
     )
 
 
+def test_the_country_is_asked_before_the_account_is_made(
+    stand_in: "StandIn", as_ada: Client, page: str, payee: Payee
+) -> None:
+    Payee.objects.update(stripe_account_id="", details_submitted=False, transfers_active=False)
+    for wrong in ({}, {"country": ""}, {"country": "XX"}):
+        answer = as_ada.post(f"{page}stripe/", wrong)
+        assert (answer.status_code, stand_in.objects("account")) == (422, [])
+    assert "Choose the country first." in as_ada.post(f"{page}stripe/").content.decode()
+    as_ada.post(f"{page}stripe/", {"country": "AT"})
+    as_ada.post(f"{page}stripe/", {"country": "DE"})  # too late: Stripe has fixed it
+    payee.refresh_from_db()
+    [account] = stand_in.objects("account")
+    assert (account["country"], payee.country) == ("AT", "AT")
+
+
 def test_a_link_that_is_used_up_is_made_anew(
     stand_in: "StandIn", as_ada: Client, page: str, payee: Payee
 ) -> None:
     Payee.objects.update(stripe_account_id="", transfers_active=False)
-    as_ada.post(f"{page}stripe/")
+    as_ada.post(f"{page}stripe/", {"country": "AT"})
     again = as_ada.get(f"{page}stripe/again/")
     assert again.headers["Location"].startswith(f"{stand_in.base_url}/onboard/")
 
@@ -197,7 +212,7 @@ def test_stripe_not_answering_is_told_calmly(
     stand_in: "StandIn", as_ada: Client, page: str, payee: Payee
 ) -> None:
     stand_in.switches.turn({"fail_next": [{"path_prefix": "/v1/account", "status": 503}] * 3})
-    response = as_ada.post(f"{page}stripe/")
+    response = as_ada.post(f"{page}stripe/", {"country": "AT"})
     assert said(response) == ["Stripe does not answer at the moment. Try again in a few minutes."]
 
 

@@ -179,6 +179,7 @@ def ask_for_the_money(ada: Person, club: str) -> None:
     """Introduce herself at Stripe, and ask for all that is available once it is."""
     ada.open(f"/clubs/{club}/manage/")
     ada.page.get_by_role("navigation", name="Club").get_by_role("link", name="Money").click()
+    ada.page.get_by_label("Country").select_option("DE")
     ada.press("Set up payouts")
     set_up_an_app(ada)
     ada.fill("Full name", "Ada Night")
