@@ -126,6 +126,11 @@ class SignupForm(PlainWords, allauth.SignupForm):  # type: ignore[misc]  # the s
             "At least 10 characters. Leave it empty to sign in with a code by e-mail each time."
         )
 
+    def clean_email(self) -> str:
+        address = str(super().clean_email())
+        limits.ask_for_a_letter(address)
+        return address
+
     def clean_timezone(self) -> str:
         """Return the browser's guess if it is one that we know; it is no reason to refuse anybody."""
         return timezones.find(str(self.cleaned_data["timezone"])) or ""

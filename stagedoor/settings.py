@@ -180,11 +180,14 @@ ACCOUNT_RATE_LIMITS = {
     "login_failed": "10/m/ip,60/h/ip,5/5m/key",
     "reset_password": "20/m/ip",  # and accounts.limits, for each letter that is asked for
     "request_login_code": "20/m/ip",  # the same
+    "confirm_email": "10/m/ip",  # the same, and three new codes for each sign-up
 }
 ACCOUNT_PRESERVE_USERNAME_CASING = True
 ACCOUNT_EMAIL_VERIFICATION = "mandatory"
 ACCOUNT_EMAIL_VERIFICATION_BY_CODE_ENABLED = True
+ACCOUNT_EMAIL_VERIFICATION_SUPPORTS_RESEND = 3
 ACCOUNT_LOGIN_BY_CODE_ENABLED = True
+ACCOUNT_LOGIN_BY_CODE_SUPPORTS_RESEND = 3
 ACCOUNT_LOGIN_ON_PASSWORD_RESET = True
 ACCOUNT_PREVENT_ENUMERATION = True
 ACCOUNT_REAUTHENTICATION_REQUIRED = True

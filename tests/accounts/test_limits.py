@@ -7,6 +7,7 @@ from django.test import Client, RequestFactory
 
 from accounts import limits
 from accounts.models import Letter, User
+from tests.accounts.people import code_in, newest_to
 from tests.factories import PASSWORD, UserFactory
 
 pytestmark = pytest.mark.django_db
@@ -98,3 +99,33 @@ def test_links_in_letters_lead_here_whatever_host_was_asked(ben: User, page: str
     )
     words = "".join(letter.text + letter.html for letter in Letter.objects.all())
     assert ("stagedoor.example" in words, "evil.example" in words) == (True, False)
+
+
+def test_a_new_code_may_be_asked_for_three_times(client: Client) -> None:
+    who = {"email": "new@example.com", "username": "newcomer", "password1": PASSWORD}
+    client.post("/account/signup/", who)
+    codes = [code_in(newest_to("new@example.com"))]
+    for _press in range(3):
+        assert "Send a new code" in client.get("/account/confirm-email/").content.decode()
+        client.post("/account/confirm-email/", {"action": "resend"})
+        codes.append(code_in(newest_to("new@example.com")))
+    assert len(set(codes)) == 4
+    assert "Send a new code" not in client.get("/account/confirm-email/").content.decode()
+    assert (
+        client.post("/account/confirm-email/", {"code": codes[0]}).status_code == 200
+    )  # the old one is dead
+    assert client.post("/account/confirm-email/", {"code": codes[3]}).status_code == 302
+
+
+def test_a_new_code_to_sign_in_may_be_asked_for_too(client: Client, ben: User) -> None:
+    client.post("/account/login/code/", {"email": ben.email})
+    assert "Send a new code" in client.get("/account/login/code/confirm/").content.decode()
+    client.post("/account/login/code/confirm/", {"action": "resend"})
+    assert Letter.objects.filter(to=ben.email).count() == 2
+
+
+def test_signing_up_again_and_again_floods_no_mailbox() -> None:
+    for number in range(5):
+        who = {"email": "new@example.com", "username": f"newcomer{number}", "password1": PASSWORD}
+        Client(REMOTE_ADDR=STRANGER).post("/account/signup/", who)
+    assert Letter.objects.filter(to="new@example.com").count() == 3
