@@ -1,6 +1,6 @@
 """Every pair of acts on one club, event and payee, at once on PostgreSQL: none waits for the other for ever.
 
-An act is prepared first, each time anew, and then raced against the other, two of each. A refusal in the words
+An act is prepared first, each time anew, and then raced against the other, two of each. A refusal in words
 of the product is an answer; a deadlock, a violated constraint or a row that was taken for granted is none.
 """
 

@@ -219,7 +219,8 @@ def test_the_reviewer_is_told_what_took_place(delivered: Event, bens_ticket: Tic
 def test_what_speaks_against_an_evening_stands_red_on_the_desk(
     delivered: Event, bens_ticket: Ticket, at: datetime
 ) -> None:
-    charge = factories.ChargeFactory.create(payee=delivered.club.payee)
+    buyer = Order.objects.get(event=delivered).buyer
+    charge = factories.ChargeFactory.create(payee=delivered.club.payee, buyer=buyer)
     Order.objects.filter(event=delivered).update(
         charge=charge,
         total_minor=charge.amount_minor,
