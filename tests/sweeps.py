@@ -32,7 +32,6 @@ WITHOUT_ROWS = {
     "accounts.tasks.tidy_up": "statements over whole tables, which look at no row",
     "payments.tasks.check_books": "queries over the whole books",
     "ticketing.tasks.check_seats": "one query a promise, of which twenty lines are told",
-    "ticketing.tasks.forget_networks": "one statement over old orders, which looks at no row",
     "rooms.tasks.make_rounds": "tried in tests/rooms/test_rounds.py",
     "accounts.tasks.send_letters": "tried in tests/accounts/test_mail.py",
 }
