@@ -47,7 +47,8 @@ def columns(row: models.Model, status: str, at: datetime) -> dict[str, Any]:
     """Return what a row of this status has to say besides."""
     if isinstance(row, Event):
         called_off = {"refunding_since": at, "refunding_because": "Storm", "refunding_by": row.created_by}
-        return {"ended": {"ended_at": at}, "cancelled": called_off}.get(status, {})
+        more: dict[str, dict[str, Any]] = {"ended": {"ended_at": at}, "cancelled": called_off}
+        return more.get(status, {})
     if isinstance(row, Order):
         return {"paid": {"paid_at": at}, "refunded": {"refunded_at": at}}.get(status, {})
     return {}

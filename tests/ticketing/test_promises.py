@@ -2,6 +2,7 @@
 
 from collections.abc import Callable
 from datetime import datetime
+from typing import Any
 
 import pytest
 from django.db import IntegrityError, connection, transaction
@@ -21,7 +22,7 @@ Sql = Callable[..., None]
 def sql() -> Sql:
     """Return what runs SQL to its commit, as somebody at the database would."""
 
-    def run(statement: str, *values: object) -> None:
+    def run(statement: str, *values: Any) -> None:
         with transaction.atomic(), connection.cursor() as cursor:
             cursor.execute(statement, values)
             cursor.execute("SET CONSTRAINTS ALL IMMEDIATE")
@@ -33,7 +34,7 @@ def sql() -> Sql:
 def unguarded(sql: Sql) -> Sql:
     """Return what runs SQL although constraints forbid it, so that the promises have something to find."""
 
-    def run(statement: str, *values: object) -> None:
+    def run(statement: str, *values: Any) -> None:
         with connection.cursor() as cursor:
             cursor.execute("SET CONSTRAINTS ALL IMMEDIATE")
             cursor.execute("SET LOCAL session_replication_role = replica")
