@@ -50,6 +50,7 @@ def test_a_fan_raises_a_hand_is_invited_speaks_is_muted_and_taken_off_stage(
 
     moderate(ada, ben, "Mute")
     expect(control(ben, "mic")).to_have_text("Unmute")
+    expect(ben.page.get_by_text("A host has muted you.")).to_be_visible()
     sound.wait_for_silence(ada.page)
 
     moderate(ada, ben, "Take off stage")
@@ -89,7 +90,7 @@ def photograph(ada: Person) -> None:
 def be_asked_on_stage(fan: Person, *, by: Person) -> None:
     control(fan, "hand").click()
     by.press(f"Invite: {fan.name}")
-    expect(fan.page.get_by_role("alertdialog", name="You are invited on stage")).to_be_visible()
+    expect(fan.page.get_by_role("alertdialog", name="You are invited on stage")).to_be_focused()
     fan.press("Go on stage")
 
 
