@@ -2,6 +2,7 @@
 
 from datetime import datetime, timedelta
 from functools import partial
+from hashlib import sha256
 
 from django.db import transaction
 from django.db.models import Q
@@ -27,13 +28,14 @@ def onboard(*, payee: Payee, return_url: str, refresh_url: str, at: datetime) ->
     if not payee.stripe_account_id:
         # Who parted from us gets another account, so the key counts how often that was.
         left = len(payee.accounts_left)
-        key = f"account-{payee.pk}-{left}" if left else f"account-{payee.pk}"
-        # Stripe fixes the country with the account, so who chose another one asks for another account.
+        # Stripe fixes the country with the account, so who chose another one asks for another account; and the
+        # key names whatever else is asked for, so that a corrected address is another request.
+        asked_for = sha256(f"{payee.country} {payee.email}".encode()).hexdigest()[:12]
         account = stripe_gateway.create_account(
             email=payee.email,
             country=payee.country,
             reference=f"payee-{payee.pk}",
-            key=f"{key}-{payee.country}" if payee.country else key,
+            key=f"account-{payee.pk}-{left}-{asked_for}",
         )
         # An account made meanwhile stays: who reviewed a payout has seen that one.
         Payee.objects.filter(pk=payee.pk, stripe_account_id="").update(stripe_account_id=account.id)

@@ -15,6 +15,7 @@ from typing import IO
 import httpx
 from django.conf import settings
 
+from payments import dispatch
 from stagedoor import embedded
 from stagedoor.celery import CREWS
 
@@ -236,6 +237,7 @@ def free_port() -> int:
 def _stand_in_command(address: Address, environment: Mapping[str, str], state: Path) -> list[str]:
     command = [PYTHON, "-m", "payments.sandbox", "--port", str(address.stripe_port), "--state", str(state)]
     command += ["--webhook-url", f"{address.base_url}/payments/webhook/"]
+    command += ["--webhook-events", ",".join(sorted(dispatch.ANSWERED))]
     return [*command, "--webhook-secret", environment["STRIPE_WEBHOOK_SECRETS"]]
 
 

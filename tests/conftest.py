@@ -49,7 +49,7 @@ from hypothesis import HealthCheck, settings  # noqa: E402 -- after Django's set
 from accounts.models import User  # noqa: E402 -- app-ready: the lines above come first
 from clubs.models import Club  # noqa: E402 -- the same
 from stagedoor import embedded  # noqa: E402 -- the same
-from tests import factories, network  # noqa: E402 -- the same
+from tests import factories, keys, network  # noqa: E402 -- the same
 from ticketing.models import Event  # noqa: E402 -- the same
 
 # How long an example takes is the machine's matter, not the code's: a busy one fails no property.
@@ -196,19 +196,25 @@ def postbox() -> Iterator[Postbox]:
 def _stand_in(postbox: Postbox) -> Iterator["StandIn"]:
     from django.conf import settings  # noqa: PLC0415 -- app-ready
 
+    from payments import dispatch  # noqa: PLC0415 -- app-ready
     from payments.sandbox.serve import running  # noqa: PLC0415 -- slow import
 
-    with running(webhook_url=postbox.url, webhook_secret=settings.STRIPE_WEBHOOK_SECRETS[0]) as stand_in:
+    secret = settings.STRIPE_WEBHOOK_SECRETS[0]
+    with running(webhook_url=postbox.url, webhook_secret=secret, events=dispatch.ANSWERED) as stand_in:
         yield stand_in
 
 
 @pytest.fixture
-def stand_in(_stand_in: "StandIn", postbox: Postbox, settings: "Settings") -> "StandIn":
-    """Return the Stripe stand-in, knowing nothing yet, with the product pointed at it."""
+def stand_in(_stand_in: "StandIn", postbox: Postbox, settings: "Settings") -> Iterator["StandIn"]:
+    """Return the Stripe stand-in, knowing nothing yet, with the product pointed at it.
+
+    After the test, the keys that it was asked with must have been used rightly.
+    """
     _stand_in.reset()
     postbox.take()
     settings.STRIPE_API_BASE = _stand_in.base_url
-    return _stand_in
+    yield _stand_in
+    assert keys.misused(_stand_in.asked()) == []
 
 
 @pytest.fixture

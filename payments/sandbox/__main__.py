@@ -22,6 +22,9 @@ def _options(arguments: list[str]) -> argparse.Namespace:
         "--webhook-connect-url", help="hears of connected accounts; default: the same endpoint"
     )
     parser.add_argument("--webhook-connect-secret", help="signs events about connected accounts")
+    parser.add_argument(
+        "--webhook-events", help="types with commas between them; default: every event goes out"
+    )
     return parser.parse_args(arguments)
 
 
@@ -46,6 +49,7 @@ def main(arguments: list[str]) -> int:
         connect_url=options.webhook_connect_url,
         connect_secret=options.webhook_connect_secret,
         state_path=options.state,
+        events=options.webhook_events.split(",") if options.webhook_events else None,
     )
     with suppress(KeyboardInterrupt):  # uvicorn has shut down by then, and passes Ctrl-C on
         make_server(world, Courier(world)).run(sockets=[ear])

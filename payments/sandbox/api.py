@@ -21,7 +21,7 @@ from payments.sandbox.parameters import decode, read
 from payments.sandbox.shapes import Body
 from payments.sandbox.surface import ROUTES
 from payments.sandbox.switches import Failure
-from payments.sandbox.world import API_VERSION, Call, Route, World
+from payments.sandbox.world import API_VERSION, Asked, Call, Route, World
 
 _log = logging.getLogger(__name__)
 _PATTERNS = [(re.compile(re.sub(r"\{(\w+)\}", r"(?P<\1>[^/]+)", route.path)), route) for route in ROUTES]
@@ -79,6 +79,7 @@ class Api:
         if key is None:
             await self._wait()
             return _respond(self._carry_out(route, call, None, failure), call)
+        self.world.asked.append(Asked(key, call.path, call.params))
         if saved := self.keys.answered(call.account, key, fingerprint):
             return _respond(saved, call, replayed=True)
         self.keys.begin(call.account, key)

@@ -33,7 +33,9 @@ def emit_about(
     if before is not None:
         data["previous_attributes"] = copy.deepcopy(before)
     asking = world.asking
-    endpoints = [place for place in world.endpoints if place.connect == (account is not None)]
+    endpoints = [
+        place for place in world.endpoints if place.connect == (account is not None) and place.wants(name)
+    ]
     body = new(
         "event",
         id=new_id("evt"),

@@ -1,9 +1,10 @@
 """Running the stand-in: as a process of its own, or inside a test."""
 
 import asyncio
+import copy
 import socket
 import threading
-from collections.abc import Callable, Coroutine, Iterator
+from collections.abc import Callable, Coroutine, Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, TypeVar
@@ -19,7 +20,7 @@ from payments.sandbox.shapes import Body
 from payments.sandbox.state import State
 from payments.sandbox.switches import Switches
 from payments.sandbox.webhooks import Courier, Webhook
-from payments.sandbox.world import Endpoint, World
+from payments.sandbox.world import Asked, Endpoint, World
 
 HOST = "127.0.0.1"
 _PATIENCE_SECONDS = 60.0
@@ -50,11 +51,16 @@ def make_world(
     connect_url: str | None = None,
     connect_secret: str | None = None,
     state_path: Path | None = None,
+    events: Iterable[str] | None = None,
 ) -> World:
-    """Return the world that this journal remembers; one endpoint hears everything unless there are two."""
+    """Return the world that this journal remembers; one endpoint hears everything unless there are two.
+
+    `events`: the types that the endpoints are made for; None: all.
+    """
+    wanted = None if events is None else frozenset(events)
     endpoints = (
-        Endpoint(webhook_url, webhook_secret, connect=False),
-        Endpoint(connect_url or webhook_url, connect_secret or webhook_secret, connect=True),
+        Endpoint(webhook_url, webhook_secret, connect=False, events=wanted),
+        Endpoint(connect_url or webhook_url, connect_secret or webhook_secret, connect=True, events=wanted),
     )
     return World(State(Journal(state_path)), Switches(), endpoints, base_url)
 
@@ -110,6 +116,10 @@ class StandIn:
             return as_sent(row.body)
 
         return self._do(look)
+
+    def asked(self) -> list[Asked]:
+        """Return the last calls that came with an idempotency key, oldest first."""
+        return self._do(lambda: copy.deepcopy(list(self._world.asked)))
 
     def pay(
         self,
@@ -200,6 +210,7 @@ class StandIn:
         def act() -> None:
             self._world.state.clear()
             self._courier.forget()
+            self._world.asked.clear()
             self.switches.turn(Switches().as_dict())
 
         self._do(act)
@@ -212,6 +223,7 @@ def running(
     webhook_secret: str = "whsec_stand_in",  # noqa: S107 -- guards nothing: the stand-in's money is not real
     connect_secret: str | None = None,
     state_path: Path | None = None,
+    events: Iterable[str] | None = None,
     port: int = 0,
 ) -> Iterator[StandIn]:
     """Run the stand-in in a thread until the block ends. Without `webhook_url`, webhooks wait to be taken."""
@@ -222,6 +234,7 @@ def running(
         webhook_secret=webhook_secret,
         connect_secret=connect_secret,
         state_path=state_path,
+        events=events,
     )
     courier = Courier(world)
     server = make_server(world, courier)

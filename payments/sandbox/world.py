@@ -1,5 +1,6 @@
 """One stand-in: what it knows, how it is switched, and whom it tells."""
 
+from collections import deque
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
@@ -10,15 +11,24 @@ from payments.sandbox.state import State
 from payments.sandbox.switches import Switches
 
 API_VERSION = "2026-10-28.endive"
+MOST_ASKED = 1000
 
 
 @dataclass(frozen=True)
 class Endpoint:
-    """Where webhooks go. `connect`: those about connected accounts; otherwise those about the platform."""
+    """Where webhooks go. `connect`: those about connected accounts; otherwise those about the platform.
+
+    `events`: the types it was made for, as an endpoint at Stripe names its own; None: all of them.
+    """
 
     url: str
     secret: str
     connect: bool
+    events: frozenset[str] | None = None
+
+    def wants(self, event_type: str) -> bool:
+        """Say whether events of this type are sent here."""
+        return self.events is None or event_type in self.events
 
 
 @dataclass(frozen=True)
@@ -33,6 +43,15 @@ class Call:
     idempotency_key: str | None = None
 
 
+@dataclass(frozen=True)
+class Asked:
+    """One call that came with an idempotency key, as it came, be it a repetition or refused."""
+
+    key: str
+    path: str
+    params: dict[str, Any]
+
+
 @dataclass
 class World:
     state: State
@@ -41,6 +60,8 @@ class World:
     base_url: str = ""
     asking: Call | None = None
     """The API request that is being carried out: events name it."""
+    asked: deque[Asked] = field(default_factory=lambda: deque(maxlen=MOST_ASKED))
+    """The last calls with a key, for who wants to know whether keys were used rightly."""
 
 
 Handler = Callable[[World, Call], Body]

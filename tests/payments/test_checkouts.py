@@ -120,15 +120,16 @@ def test_what_was_paid_gets_no_second_page(
 
 
 def test_a_definite_no_is_no_answer_for_ever(stand_in: "StandIn", row: Row, ben: User, at: datetime) -> None:
-    User.objects.filter(pk=ben.pk).update(email="ben@nowhere")
-    row.buyer.refresh_from_db()
+    no_such = {"path_prefix": "/v1/checkout", "status": 400, "code": "email_invalid"}
+    stand_in.switches.turn({"fail_next": [no_such]})
     with pytest.raises(StripeRefused) as no:
         open_page(row, at)
     assert no.value.code == "email_invalid"
-    User.objects.filter(pk=ben.pk).update(email="ben@example.com")
+    User.objects.filter(pk=ben.pk).update(email="benjamin@example.com")
     row.buyer.refresh_from_db()
     open_page(row, at)
     assert sessions(stand_in) == [("2", "open")]
+    assert stand_in.objects("checkout.session")[0]["customer_email"] == "benjamin@example.com"
 
 
 def test_the_end_of_an_earlier_page_is_not_that_of_the_row(

@@ -248,6 +248,10 @@ def test_events_about_nothing_of_ours_say_why_they_are_ignored(
     stranger = factories.PayeeFactory.create()
     assert stranger.stripe_account_id == ""
     deliver()
+    unasked = {"kind": "payment_intent.succeeded", "body": {"data": {"object": {"id": "pi_1"}}}}
+    now = datetime.now(UTC)  # an endpoint at Stripe may send more than it should
+    row = StripeEvent.objects.create(stripe_id="evt_1", received_at=now, next_attempt_at=now, **unasked)
+    stripe_events.handle(event=row, at=now)
     reasons = ignored()
     assert reasons["checkout.session.completed"] == "The checkout is not of our making."
     assert reasons["charge.dispute.created"] == "The payment is not of our making."

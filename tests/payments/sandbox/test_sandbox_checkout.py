@@ -3,6 +3,7 @@
 import time
 from collections.abc import Callable
 
+import httpx
 import pytest
 import stripe
 
@@ -155,6 +156,22 @@ def test_time_expires_a_session(sell: Sell, stand_in: StandIn) -> None:
         stand_in.pay(session.id)
 
 
+def test_the_desks_clock_ends_open_sessions_and_opens_new_ones(
+    sell: Sell, stand_in: StandIn, browser: httpx.Client
+) -> None:
+    first = sell(expires_at=int(time.time()) + 3600)
+    assert browser.post("/_stand_in/clock", json={"advance_seconds": 86_400}).status_code == 200
+    assert stand_in.find(first.id)["status"] == "expired"
+    assert browser.get(f"/pay/{first.id}").status_code == 410
+    with pytest.raises(NotOpen):
+        stand_in.pay(first.id)
+    # Who asks has a clock of its own, which nobody put forward.
+    second = sell(expires_at=int(time.time()) + 3600)
+    assert browser.get(f"/pay/{second.id}").status_code == 200
+    assert browser.post("/_stand_in/clock", json={"advance_seconds": 3601}).status_code == 200
+    assert stand_in.find(second.id)["status"] == "expired"
+
+
 def test_a_bank_debit_completes_unpaid_and_pays_days_later(sell: Sell, stand_in: StandIn) -> None:
     session = sell(allowed_payment_method_types=["card", "sepa_debit"])
     assert stand_in.pay(session.id, card="DE89370400440532013000")["payment_status"] == "unpaid"
@@ -196,6 +213,15 @@ def test_a_session_for_cards_takes_no_bank_debit(sell: Sell, stand_in: StandIn) 
         ({"subscription_data": {"description": "x"}}, None, "subscription_data"),
         ({"customer": "cus_x"}, "resource_missing", "customer"),
         ({"amount": 49}, "amount_too_small", None),
+        ({"amount": 99_999_999, "quantity": 2}, "amount_too_large", None),
+        ({"customer_email": "ben@nowhere"}, "email_invalid", "customer_email"),
+        ({"customer_email": "ben@[127.0.0.1]"}, "email_invalid", "customer_email"),
+        (
+            {"customer_email": "b\N{LATIN SMALL LETTER DOTLESS I}n@example.com"},
+            "email_invalid",
+            "customer_email",
+        ),
+        ({"customer_email": f"{'b' * 65}@example.com"}, "email_invalid", "customer_email"),
         ({"quantity": "two"}, "parameter_invalid_integer", "line_items[0][quantity]"),
     ],
 )
@@ -207,6 +233,31 @@ def test_a_wrong_session_is_refused_in_stripes_words(
     assert (caught.value.http_status, caught.value.code, caught.value.param) == (400, code, param)
     assert stand_in.objects("checkout.session") == []
     assert stand_in.objects("price") == []  # nothing of it stays
+
+
+@pytest.mark.parametrize(
+    ("currency", "amount", "code"),
+    [
+        ("jpy", 49, "amount_too_small"),
+        ("jpy", 50, None),
+        ("thb", 999, "amount_too_small"),
+        ("kwd", 1005, "invalid_charge_amount"),
+        ("kwd", 1010, None),
+        ("isk", 15050, "invalid_charge_amount"),
+        ("isk", 15000, None),
+    ],
+)
+def test_each_currency_has_a_least_and_its_steps(
+    sell: Sell, stand_in: StandIn, currency: str, amount: int, code: str | None
+) -> None:
+    price = {"currency": currency, "unit_amount": amount, "product_data": {"name": "A seat"}}
+    lines = [{"price_data": price, "quantity": 1}]
+    if code is None:
+        assert sell(line_items=lines).amount_total == amount
+        return
+    with pytest.raises(stripe.InvalidRequestError) as caught:
+        sell(line_items=lines)
+    assert caught.value.code == code
 
 
 def test_line_items_come_in_pages(client: stripe.StripeClient, sell: Sell) -> None:

@@ -183,6 +183,18 @@ def test_nobody_listening_loses_nothing(client: stripe.StripeClient, stand_in: S
     assert stand_in.take_webhooks() == []
 
 
+def test_an_endpoint_hears_only_of_the_types_it_was_made_for(shop: Any) -> None:
+    with running(webhook_url=shop.url, webhook_secret=SECRET, events=["customer.created"]) as stand_in:
+        stand_in.switches.deliver_webhooks = False
+        client = stripe.StripeClient("sk_test_x", base_addresses={"api": stand_in.base_url})
+        client.v1.products.create({"name": "A seat"})
+        client.v1.customers.create({"name": "Ben"})
+        stand_in.deliver()
+        unheard = client.v1.events.list({"type": "product.created"}).data[0]
+    assert shop.types() == ["customer.created"]
+    assert unheard.pending_webhooks == 0
+
+
 @pytest.fixture
 def two_secrets(shop: Any, tmp_path: Path) -> Iterator[StandIn]:
     with running(
