@@ -17,7 +17,7 @@ run: .venv/.installed .env ## Start everything on this machine and print the add
 	@$(BIN)/python manage.py live
 
 demo: .venv/.installed .env ## Play the main job without a browser, line by line
-	@$(BIN)/python manage.py demo
+	@$(BIN)/python manage.py demo $(DEMO)
 
 test: .venv/.installed ## Run every test (installs Chromium, Firefox and werift for them if missing)
 	@.ci/browsers

@@ -28,6 +28,7 @@ from rooms.media.ear import Heard
 from rooms.media.sound import SAMPLE_RATE
 from stagedoor import till, town
 from stagedoor.mailbox import Mailbox, text_of
+from stagedoor.odd_stripe import OddStripe
 from stagedoor.processes import PYTHON, Company
 from stagedoor.visitor import Visitor
 
@@ -57,6 +58,7 @@ class Stage:
     company: Company
     base_url: str
     var: Path
+    odd: OddStripe | None = None
 
     @property
     def mail(self) -> Path:
@@ -85,8 +87,10 @@ class Evening:
 
 
 def play(stage: Stage, *, say: Say) -> None:
-    """Play the whole evening. Raise Differs, Surprised or NoLetter at the first step that goes otherwise."""
+    """Play the whole evening. Raise Differs, Surprised, NoLetter or NotOdd where it goes otherwise."""
     began = time.monotonic()
+    if stage.odd is not None:
+        stage.odd.begin()
     say("Stagedoor is up: web, worker, clock, media, stagehand and the Stripe stand-in.\n")
     with (
         Visitor("Ada", stage.base_url) as ada,
@@ -103,6 +107,9 @@ def play(stage: Stage, *, say: Say) -> None:
         _ben_is_refunded(ada, ben, evening, orders[0], say)
         _the_room_closes(ada, noor, evening, say)
         _ada_is_paid(stage, ada, rae, evening, say)
+        if stage.odd is not None:
+            stage.odd.let_an_hour_pass()
+            say(stage.odd.prove())
         _the_books_hold(stage, say)
     say(f"\nEverything went as promised, in {time.monotonic() - began:.0f} s.")
 

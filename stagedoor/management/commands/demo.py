@@ -14,13 +14,15 @@ from typing import Any
 from django.conf import settings
 from django.core.management.base import BaseCommand, CommandError
 
-from stagedoor import demo, embedded, mailbox, processes, till, visitor
+from stagedoor import demo, embedded, mailbox, odd_stripe, processes, till, visitor
+from stagedoor.odd_stripe import OddStripe
 from stagedoor.processes import PYTHON, Address, Company
 
 WENT_WRONG = (
     demo.Differs,
     embedded.ServerDidNotStart,
     mailbox.NoLetter,
+    odd_stripe.NotOdd,
     processes.ProcessEnded,
     till.Declined,
     visitor.Surprised,
@@ -33,8 +35,13 @@ class Command(BaseCommand):
 
     def add_arguments(self, parser: ArgumentParser) -> None:
         parser.add_argument("--keep", action="store_true", help="Keep the folder with its logs.")
+        parser.add_argument(
+            "--odd-stripe",
+            action="store_true",
+            help="Let Stripe be at its oddest: late fees, another currency, webhooks thrice and shuffled.",
+        )
 
-    def handle(self, *_args: Any, keep: bool, **_options: Any) -> None:
+    def handle(self, *_args: Any, keep: bool, **options: Any) -> None:
         if not settings.DEBUG:
             raise CommandError("The demo is for development, and DEBUG is off. cp .env.example .env")
         if not settings.STRIPE_API_BASE:
@@ -44,9 +51,9 @@ class Command(BaseCommand):
         var.chmod(0o755)  # PostgreSQL runs as a user of its own when we are root
         try:
             with ExitStack() as running:
-                stage = demo.Stage(
-                    company=self._start(running, var), base_url=self._address.base_url, var=var
-                )
+                company = self._start(running, var)
+                odd = OddStripe.at(self._address) if options["odd_stripe"] else None
+                stage = demo.Stage(company=company, base_url=self._address.base_url, var=var, odd=odd)
                 demo.play(stage, say=self._say)
         except WENT_WRONG as error:
             keep = True
