@@ -28,7 +28,7 @@ def onboard(*, payee: Payee, return_url: str, refresh_url: str, at: datetime) ->
     if not payee.stripe_account_id:
         # Who parted from us gets another account, so the key counts how often that was.
         left = len(payee.accounts_left)
-        # Stripe fixes the country with the account, so who chose another one asks for another account; and the
+        # Stripe fixes the country with the account: who chose another one asks for another account. And the
         # key names whatever else is asked for, so that a corrected address is another request.
         asked_for = sha256(f"{payee.country} {payee.email}".encode()).hexdigest()[:12]
         account = stripe_gateway.create_account(
