@@ -58,7 +58,7 @@ class ReasonForm(forms.Form):
 class NoteForm(forms.Form):
     """Why a case is settled, for whoever reads it later."""
 
-    note = forms.CharField(
+    note = WordsField(
         label=_("Settled, because"),
         max_length=1000,
         widget=forms.Textarea(attrs={"rows": 4}),

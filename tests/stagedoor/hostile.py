@@ -1,5 +1,6 @@
 """A town in which every person writes what would do harm, and a reader who notices if it does."""
 
+from collections.abc import Callable
 from datetime import datetime
 from html.parser import HTMLParser
 from urllib.parse import urlsplit
@@ -71,27 +72,34 @@ def read(page: str) -> tuple[list[str], str]:
     return reader.found, " ".join(reader.text)
 
 
-def take_over(*, club: Club, event: Event, ada: User, ben: User, at: datetime) -> Payout:
-    """Let everybody write harm into every field of theirs. Return a payout that waits."""
-    names = {user: harm(f"N{user.handle}", 60) for user in (ada, ben)}
+def wide(label: str, longest: int) -> str:
+    """Return the longest word that the column allows, of the widest letter."""
+    return "W" * longest if label else ""
+
+
+def take_over(
+    *, club: Club, event: Event, ada: User, ben: User, at: datetime, write: Callable[[str, int], str] = harm
+) -> Payout:
+    """Let everybody write such words into every field of theirs. Return a payout that waits."""
+    names = {user: write(f"N{user.handle}", 60) for user in (ada, ben)}
     for user, name in names.items():
         User.objects.filter(pk=user.pk).update(name=name)
-    club.name, club.tagline = harm("CNAME", 80), harm("CTAG", 140)
-    club.description = harm("CDESC", 4000)
+    club.name, club.tagline = write("CNAME", 80), write("CTAG", 140)
+    club.description = write("CDESC", 4000)
     club.save()
     Payee.objects.filter(pk=club.payee_id).update(name=club.name)
-    Event.objects.filter(pk=event.pk).update(title=harm("ETITLE", 120), description=harm("EDESC", 8000))
+    Event.objects.filter(pk=event.pk).update(title=write("ETITLE", 120), description=write("EDESC", 8000))
     for place, kind in enumerate(event.ticket_types.order_by("position")):
-        kind.name = harm(f"T{place}", 60)
+        kind.name = write(f"T{place}", 60 - place)
         kind.save()
-    factories.PlanFactory.create(club=club, name=harm("PNAME", 60), promise=harm("PROMISE", 300))
+    factories.PlanFactory.create(club=club, name=write("PNAME", 60), promise=write("PROMISE", 300))
     plan = Plan.objects.get(club=club)
     factories.MembershipFactory.create(plan=plan, member=ben)
     payout = factories.PayoutFactory.create(payee=club.payee, requested_by=ben)
     Payout.objects.filter(pk=payout.pk).update(
-        status=Payout.Status.HELD, reason=harm("PREASON", 1000), reviewed_by=ada, reviewed_at=at
+        status=Payout.Status.HELD, reason=write("PREASON", 1000), reviewed_by=ada, reviewed_at=at
     )
-    opened = {"kind": Case.Kind.values[0], "what": harm("CASE", 900), "opened_at": at}
+    opened = {"kind": Case.Kind.values[0], "what": write("CASE", 900), "opened_at": at}
     Case.objects.create(cause="case-1", subject_kind="payments.payout", subject_id=str(payout.pk), **opened)
     box_office.buy(ben, event.ticket_types.get(price_minor=0), 2, at=at)
     return payout
