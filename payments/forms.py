@@ -8,6 +8,7 @@ from core.fields import WordsField
 from payments.countries import COUNTRIES
 from payments.fields import AmountField
 from payments.models import Payee
+from payments.replies import LARGEST_DOCUMENT, Document, NotADocument
 
 
 class PayoutForm(forms.Form):
@@ -42,6 +43,29 @@ class CountryForm(forms.Form):
             "invalid_choice": _("Choose one here."),
         },
     )
+
+
+class ReplyForm(forms.Form):
+    """What a payee answers to a held payout, with a document if they like."""
+
+    text = WordsField(label=_("Your answer"), max_length=2000, widget=forms.Textarea(attrs={"rows": 4}))
+    document = forms.FileField(
+        label=_("A document, if it helps"),
+        required=False,
+        help_text=_("PDF, PNG or JPEG, 5 MB at most. Only the people who review payouts see it."),
+        widget=forms.ClearableFileInput(attrs={"accept": ".pdf,.png,.jpg,.jpeg"}),
+    )
+
+    def clean_document(self) -> Document | None:
+        sent = self.cleaned_data.get("document")
+        if not sent:
+            return None
+        if sent.size > LARGEST_DOCUMENT:
+            raise forms.ValidationError(_("The file is larger than 5 MB."))
+        try:
+            return Document.of(name=sent.name, content=sent.read())
+        except NotADocument:
+            raise forms.ValidationError(_("Send a PDF, a PNG or a JPEG.")) from None
 
 
 class ReasonForm(forms.Form):

@@ -7,7 +7,7 @@ from django.db.models.fields.json import JSONField
 
 from accounts.models import User
 from accounts.personal_data import LONGEST_LIST, Traces, exports, forgets
-from payments.models import Approval, Case, Charge, Interest, Payout, Refund, Subscription
+from payments.models import Approval, Case, Charge, Interest, Payout, Refund, Reply, Subscription
 
 
 def _rows(model: type[Model], *fields: str, **whose: User) -> list[dict[str, Any]]:
@@ -39,6 +39,11 @@ def _reviews(*, user: User) -> dict[str, Any]:
         "approved": _rows(Approval, "payout_id", "at", by=user),
         "cases_settled": _rows(Case, "kind", "what", "note", settled_by=user),
     }
+
+
+@exports("payouts_answered")
+def _replies(*, user: User) -> list[dict[str, Any]]:
+    return _rows(Reply, "payout_id", "text", "document_name", "at", by=user)
 
 
 @exports("interests")

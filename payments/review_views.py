@@ -13,6 +13,7 @@ from django.core.paginator import Paginator
 from django.db.models import Count, Q, QuerySet
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import get_object_or_404, redirect, render
+from django.utils.http import content_disposition_header
 from django.utils.timezone import now
 from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy
@@ -23,7 +24,7 @@ from accounts.factor import second_factor_required
 from accounts.models import AuditEntry, User
 from payments import evidence, interests, limits, payouts, summary
 from payments.forms import ReasonForm
-from payments.models import Approval, Case, Payout
+from payments.models import Approval, Case, Payout, Reply
 from payments.states import WrongState
 
 PAYOUTS_A_PAGE = 25
@@ -39,6 +40,7 @@ VERBS = {
     "payout-approved": gettext_lazy("approved it"),
     "payout-held": gettext_lazy("held it"),
     "payout-rejected": gettext_lazy("rejected it"),
+    "payout-answered": gettext_lazy("answered"),
     "payout-waits": gettext_lazy("Stripe has not had the money for it yet; it is sent again later"),
     "payout-paid": gettext_lazy("Stripe confirmed the transfer"),
     "payout-failed": gettext_lazy("it could not be sent"),
@@ -89,6 +91,21 @@ def review(request: HttpRequest, pk: UUID) -> HttpResponse:
     return _page(request, _payout(pk))
 
 
+@finance_only
+@require_safe
+def document(request: HttpRequest, pk: UUID) -> HttpResponse:
+    """Hand out a payee's document: to be kept, never to be shown inside our own pages."""
+    del request
+    reply = get_object_or_404(Reply.objects.exclude(document=None), pk=pk)
+    answer = HttpResponse(bytes(reply.document or b""), content_type="application/octet-stream")
+    answer.headers["Content-Disposition"] = (
+        content_disposition_header(as_attachment=True, filename=reply.document_name) or "attachment"
+    )
+    answer.headers["Cache-Control"] = "no-store, private"
+    answer.headers["Content-Security-Policy"] = "sandbox; default-src 'none'"
+    return answer
+
+
 def _payout(pk: UUID) -> Payout:
     rows = Payout.objects.select_related("payee", "requested_by", "reviewed_by")
     return get_object_or_404(rows, pk=pk)
@@ -103,12 +120,15 @@ def _page(request: HttpRequest, payout: Payout, form: ReasonForm | None = None) 
         for entry in entries.select_related("actor").order_by("at", "id")
     ]
     earlier = Payout.objects.filter(payee=payout.payee).exclude(pk=payout.pk).order_by("-requested_at")
+    facts = evidence.about(payout.payee)
     context: dict[str, Any] = {
         "payout": payout,
         "payee": payout.payee,
         "balances": summary.of(payout.payee),
-        "facts": evidence.about(payout.payee),
+        "facts": [fact for fact in facts if fact.tone != "danger"],
         "history": history,
+        "replies": payout.replies.defer("document").select_related("by").order_by("at"),
+        "warnings": [fact for fact in facts if fact.tone == "danger"],
         "earlier": earlier[:EARLIER_SHOWN],
         "yeses": by,
         "needs_two": limits.needs_two(payout, at=now()),

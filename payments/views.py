@@ -9,6 +9,7 @@ import structlog
 from django.contrib import messages
 from django.contrib.auth.decorators import login_required
 from django.core.paginator import Paginator
+from django.db.models import Prefetch
 from django.http import Http404, HttpRequest, HttpResponse
 from django.shortcuts import get_object_or_404, redirect, render
 from django.urls import reverse
@@ -21,9 +22,9 @@ from django.views.decorators.http import require_POST, require_safe
 from accounts import links
 from accounts.factor import fresh_factor_required
 from accounts.models import User
-from payments import payees, payouts, permissions, plain_words, statement, stripe_events, summary
-from payments.forms import CountryForm, PayoutForm
-from payments.models import Payee, Payout
+from payments import payees, payouts, permissions, plain_words, replies, statement, stripe_events, summary
+from payments.forms import CountryForm, PayoutForm, ReplyForm
+from payments.models import Payee, Payout, Reply
 from payments.stripe_gateway import StripeRefused, StripeUnavailable
 
 log = structlog.get_logger(__name__)
@@ -60,23 +61,34 @@ def _payee_of(request: HttpRequest, pk: UUID) -> Payee:
 
 
 def _page(
-    request: HttpRequest, payee: Payee, form: PayoutForm | None = None, country: CountryForm | None = None
+    request: HttpRequest,
+    payee: Payee,
+    form: PayoutForm | None = None,
+    country: CountryForm | None = None,
+    answer: tuple[UUID, ReplyForm] | None = None,
 ) -> HttpResponse:
     moved = Paginator(statement.transfers(payee), LINES_A_PAGE).get_page(request.GET.get("page"))
-    payouts_page = Paginator(
-        Payout.objects.filter(payee=payee).order_by("-requested_at", "pk"), PAYOUTS_SHOWN
-    )
+    of_payee = Payout.objects.filter(payee=payee).order_by("-requested_at", "pk")
+    payouts_page = Paginator(of_payee.prefetch_related(_replies()), PAYOUTS_SHOWN)
     context: dict[str, Any] = {
         "payee": payee,
         "balances": summary.of(payee),
         "payouts": payouts_page.get_page(request.GET.get("payouts")),
         "form": form or PayoutForm(payee=payee),
+        "answered": answer[0] if answer else None,
+        "answer": answer[1] if answer else ReplyForm(),
+        "blank_answer": ReplyForm(),
         "country": country or CountryForm(initial={"country": payee.country}),
         "page": moved,
         "lines": statement.lines(moved),
     }
-    is_wrong = any(typed is not None and typed.errors for typed in (form, country))
+    is_wrong = any(typed is not None and typed.errors for typed in (form, country, answer and answer[1]))
     return render(request, "payments/payee.html", context, status=422 if is_wrong else 200)
+
+
+def _replies() -> Prefetch[str]:
+    # Without the documents themselves: they may be large.
+    return Prefetch("replies", Reply.objects.defer("document").select_related("by").order_by("at"))
 
 
 def _takes_money_out(view: Callable[[HttpRequest, Payee], HttpResponse]) -> Callable[..., HttpResponse]:
@@ -111,6 +123,32 @@ def request_payout(request: HttpRequest, payee: Payee) -> HttpResponse:
             messages.success(request, _("Your payout is asked for. We review it and write to you."))
             return redirect("payments:payee", payee.pk)
     return _page(request, payee, form)
+
+
+@never_cache
+@login_required
+@require_POST
+def reply(request: HttpRequest, pk: UUID, payout_pk: UUID) -> HttpResponse:
+    """Take in what the payee answers to a held payout."""
+    payee = _payee_of(request, pk)
+    payout = get_object_or_404(Payout, pk=payout_pk, payee=payee)
+    form = ReplyForm(request.POST, request.FILES)
+    if not form.is_valid():
+        return _page(request, payee, answer=(payout.pk, form))
+    try:
+        replies.write(
+            payout=payout,
+            by=cast("User", request.user),
+            text=form.cleaned_data["text"],
+            document=form.cleaned_data["document"],
+            at=now(),
+        )
+        messages.success(request, _("Your answer is with those who review the payout."))
+    except replies.NotHeld:
+        messages.info(request, _("This payout was decided meanwhile."))
+    except replies.TooManyReplies:
+        messages.error(request, _("There are many answers already. Wait for ours."))
+    return redirect("payments:payee", payee.pk)
 
 
 @_takes_money_out

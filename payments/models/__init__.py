@@ -5,6 +5,7 @@ from payments.models.interest import Interest
 from payments.models.ledger import LedgerAccount, Transfer
 from payments.models.payee import Payee
 from payments.models.payout import Approval, Payout, Reversal
+from payments.models.reply import Reply
 from payments.models.stripe_event import StripeEvent
 from payments.models.subscription import PaidPeriod, Subscription
 
@@ -22,6 +23,7 @@ __all__ = [
     "Payee",
     "Payout",
     "Refund",
+    "Reply",
     "Reversal",
     "StripeEvent",
     "Subscription",

@@ -30,6 +30,7 @@ ASKED = {
     "payments:try_case_again": "to act",
     "payments:settle_case": "to act",
     "payments:refund_by_hand": "to act",
+    "payments:reply_document": "to act",
     "payments:refund_not_owed": "to act",
     # Money back to those who paid: no way to take it, so it is asked of those who have a factor.
     "ticketing:refund": "if set up",

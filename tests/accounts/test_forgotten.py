@@ -49,6 +49,7 @@ POINTS_AT_A_PERSON = {
     "payments.Payout.requested_by": ("stays: the books", "payouts_asked_for"),
     "payments.Payout.reviewed_by": ("stays: the books", "payouts_reviewed"),
     "payments.Refund.asked_by": ("stays: the books", "refunds_asked_for"),
+    "payments.Reply.by": ("stays with the payout that it is about", "payouts_answered"),
     "payments.Subscription.buyer": ("stays: the books", "subscriptions"),
     "rooms.Ban.by": ("stays: who shut somebody out", "rooms"),
     "rooms.Ban.user": ("stays: the same row does not come back", "rooms"),
