@@ -14,7 +14,7 @@ from rooms.media.stun import Address
 from tests.rooms.media.edge_ground import Client, ground
 from tests.rooms.media.junk import Spoken, datagrams
 
-STRANGER = ("192.0.2.66", 6_666)
+STRANGER = ("127.0.0.66", 6_666)
 
 
 @dataclass

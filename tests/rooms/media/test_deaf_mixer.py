@@ -20,7 +20,7 @@ from tests.rooms.media.ground import Tone, until
 from tests.rooms.media.junk import CLIENT_HELLO, STUN_ODDITIES, Spoken, datagrams
 from tests.rooms.media.test_peer import Stage, on_stage
 
-STRANGER = ("192.0.2.66", 6_666)
+STRANGER = ("127.0.0.66", 6_666)
 WHOLE = 0.9  # share of the ticks that had sound of their own, on a machine with other things to do
 
 
@@ -117,7 +117,7 @@ async def test_a_speaker_has_only_so_many_addresses_and_keeps_the_one_in_use() -
         await until(lambda: stage.speaker.meter.speaking)
         before = peer_of(stage)
         for port in range(7_000, 7_020):
-            sockets(stage)[0].datagram_received(ask(stage), ("192.0.2.66", port))
+            sockets(stage)[0].datagram_received(ask(stage), ("127.0.0.66", port))
         (transceiver,) = stage.speaker._connection.getTransceivers()
         ice = transceiver.sender.transport.transport._connection
         assert len(stage.speaker._uplink.door.known) == stun.MOST_ADDRESSES
