@@ -105,6 +105,7 @@ async def test_a_speaker_is_known_where_a_signed_request_came_from_and_not_where
         request = ask(stage)
         protocol.datagram_received(request, peer_of(stage))
         protocol.datagram_received(request, STRANGER)
+        protocol.datagram_received(ask(stage, password=b"a wrong password"), STRANGER)
         assert STRANGER not in stage.speaker._uplink.door.known
         protocol.datagram_received(ask(stage), STRANGER)
         assert STRANGER in stage.speaker._uplink.door.known
@@ -156,13 +157,25 @@ async def test_a_connection_that_breaks_inside_is_logged_in_one_line_and_ends_it
     assert [str(record.msg).count("speaker_connection_broke") for record in caplog.records] == [1]
 
 
-def ask(stage: Stage) -> bytes:
-    """Return a request that only the speaker can have made."""
+@pytest.mark.asyncio
+async def test_sound_of_a_stranger_is_not_even_decrypted() -> None:
+    async with on_stage(Tone(440.0)) as stage:
+        await until(lambda: stage.speaker.meter.speaking)
+        door = stage.speaker._uplink.door
+        before = door.strays
+        sockets(stage)[0].datagram_received(b"\x80\x6f" + bytes(60), STRANGER)
+        assert door.strays == before + 1
+        sockets(stage)[0].datagram_received(b"\x80\x6f" + bytes(60), peer_of(stage))
+        assert door.strays == before + 1
+
+
+def ask(stage: Stage, *, password: bytes | None = None) -> bytes:
+    """Return a request that only the speaker can have made, unless its password is another."""
     (transceiver,) = stage.speaker._connection.getTransceivers()
     ice = transceiver.sender.transport.transport._connection
     return stun.ask(
         name=f"{ice.local_username}:{ice.remote_username}",
-        password=ice.local_password.encode(),
+        password=password or ice.local_password.encode(),
         transaction=stun.new_transaction(),
         priority=1,
         tie_breaker=1,
