@@ -57,7 +57,7 @@ class Evening:
 
 
 QUESTIONS: dict[str, Callable[[Evening], Any]] = {
-    "create_checkout": lambda it: gateway.create_checkout(request=it.request(), key="order-1"),
+    "create_checkout": lambda it: gateway.create_checkout(request=it.request(), key="checkout-order-1-1"),
     "read_checkout": lambda it: gateway.read_checkout(it.checkout),
     "expire_checkout": lambda it: gateway.expire_checkout(it.checkout),
     "read_payment": lambda it: gateway.read_payment(it.payment_intent),
@@ -112,22 +112,26 @@ def evening(stand_in: "StandIn", at: datetime) -> Evening:
     it = Evening(at)
     it.account = gateway.create_account(email="ada@example.com", reference="payee-1", key="payee-1").id
     stand_in.onboard(it.account)
-    sold = gateway.create_checkout(request=it.request(), key="order-1")
+    sold = gateway.create_checkout(request=it.request(), key="checkout-order-1-1")
     it.payment_intent = stand_in.pay(sold.id, card="4000000000005126")["payment_intent"]
     it.refund = QUESTIONS["create_refund"](it).id
     it.charge = stand_in.objects("charge")[0]["id"]
     it.transfer = QUESTIONS["create_transfer"](it).id
-    member = gateway.create_checkout(request=it.request(monthly=True, reference="member-1"), key="member-1")
+    member = gateway.create_checkout(
+        request=it.request(monthly=True, reference="member-1"), key="checkout-member-1-1"
+    )
     it.subscription = stand_in.pay(member.id)["subscription"]
     it.invoice = stand_in.objects("invoice")[0]["id"]
     it.membership_payment = stand_in.objects("payment_intent")[0]["id"]
     disputed = stand_in.pay(
-        gateway.create_checkout(request=it.request(reference="order-2"), key="order-2").id,
+        gateway.create_checkout(request=it.request(reference="order-2"), key="checkout-order-2-1").id,
         card="4000000000000259",
     )
     it.dispute = stand_in.objects("dispute")[0]["id"]
     assert disputed["payment_intent"]
-    it.checkout = gateway.create_checkout(request=it.request(reference="order-3"), key="order-3").id
+    it.checkout = gateway.create_checkout(
+        request=it.request(reference="order-3"), key="checkout-order-3-1"
+    ).id
     stand_in.advance(3700)  # the refund fails, as its card does
     stand_in.by_hand("reverse_transfer", transfer=it.transfer, amount=10)
     it.bank_payout = stand_in.by_hand("pay_out", account=it.account)["id"]
