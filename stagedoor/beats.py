@@ -13,7 +13,7 @@ from celery.signals import beat_init, before_task_publish, task_prerun
 from django.conf import settings
 from django.utils.timezone import now
 
-from stagedoor.celery import MASS, TIMETABLE
+from stagedoor.celery import CREWS, TIMETABLE, queue_of
 
 log = structlog.get_logger(__name__)
 
@@ -27,7 +27,8 @@ LEAST_BEHIND_MASS = timedelta(minutes=15)
 
 def allowance(task: str) -> timedelta:
     """Return for how long a line of the timetable may find nobody before somebody should look."""
-    return max(ROUNDS * timedelta(seconds=TIMETABLE[task]), LEAST_BEHIND_MASS if task in MASS else LEAST)
+    is_behind_mass = queue_of(task) in CREWS["worker-mass"].queues
+    return max(ROUNDS * timedelta(seconds=TIMETABLE[task]), LEAST_BEHIND_MASS if is_behind_mass else LEAST)
 
 
 def note(*, task: str, at: datetime) -> None:

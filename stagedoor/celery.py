@@ -56,6 +56,7 @@ ROUTES = {
     **{task: {"queue": "mass"} for task in MASS},
     "accounts.tasks.*": {"queue": "letters"},
     "rooms.tasks.*": {"queue": "rooms"},
+    "payments.tasks.handle_*": {"queue": "webhooks"},
     "payments.tasks.*": {"queue": "stripe"},
     "ticketing.tasks.*": {"queue": "stripe"},
 }
@@ -73,13 +74,18 @@ class Crew:
         return ["worker", "--queues", ",".join(self.queues), "--concurrency", str(self.hands)]
 
 
-# Each queue has hands of its own: no letter and no payment waits behind an evening that is called off.
+# No letter and no webhook waits behind an evening that is called off, nor behind its thousands of refunds.
 CREWS = {
     "worker-letters": Crew(("letters", "rooms"), 2),
-    "worker-stripe": Crew(("stripe",), 2),
-    "worker-mass": Crew(("mass",), 1),
+    "worker-webhooks": Crew(("webhooks",), 2),
+    "worker-mass": Crew(("mass", "stripe"), 2),
 }
 
 app = Celery("stagedoor", changes={"beat_schedule": BEATS, "task_routes": ROUTES})
 app.config_from_object("django.conf:settings", namespace="CELERY")
 app.autodiscover_tasks()
+
+
+def queue_of(task: str) -> str:
+    """Return the queue that a task goes to."""
+    return str(app.amqp.router.route({}, task)["queue"].name)
