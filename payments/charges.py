@@ -187,7 +187,7 @@ def _report_other_amount(charge: Charge, payment: Payment, *, at: datetime) -> N
             "A buyer was asked for %(asked)s, and Stripe took %(paid)s. The books say what was asked for, "
             "and so does the order. Give the difference back, or ask for it, and correct the books."
         )
-        % {"asked": charge.amount, "paid": payment.amount},
+        % {"asked": charge.amount.shown, "paid": payment.amount.shown},
         subject=charge,
         stripe_id=payment.payment_intent,
         at=at,
@@ -236,7 +236,7 @@ def _fee_stays_unknown(question: FeeQuestion, error: Exception, *, at: datetime)
             "Stripe never said what it kept of a charge of %(amount)s. The books count no fee for it. "
             "The last answer: %(error)s"
         )
-        % {"amount": question.charge.amount, "error": str(error)[:300]},
+        % {"amount": question.charge.amount.shown, "error": str(error)[:300]},
         subject=question,
         stripe_id=question.charge.payment_intent_id or "",
         at=at,

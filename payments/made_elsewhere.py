@@ -37,7 +37,7 @@ def refund(*, charge: Charge, state: RefundState, at: datetime) -> None:
                 "Somebody gave %(amount)s back at Stripe, and only %(left)s of that sale are left. "
                 "It is not in the books. Look at Stripe, and undo one of the two."
             )
-            % {"amount": state.amount, "left": left.amount},
+            % {"amount": state.amount.shown, "left": left.amount.shown},
             subject=charge,
             stripe_id=state.id,
             at=at,
@@ -108,7 +108,7 @@ def reversals(*, payout: Payout, taken: Sequence[ReversalState], at: datetime) -
                 "Somebody took %(amount)s of a payout to %(payee)s back at Stripe. "
                 "It is in their balance again. Tell them why, or send it once more."
             )
-            % {"amount": row.amount, "payee": payee.name},
+            % {"amount": row.amount.shown, "payee": payee.name},
             subject=payout,
             stripe_id=payout.stripe_id or "",
             at=at,
@@ -125,7 +125,7 @@ def transfer(*, payee: Payee, state: TransferState, at: datetime) -> None:
             "Somebody sent %(amount)s to %(payee)s at Stripe by hand. It is not in the books: "
             "take it back there, or keep it as the platform's own expense."
         )
-        % {"amount": state.amount, "payee": payee.name},
+        % {"amount": state.amount.shown, "payee": payee.name},
         subject=payee,
         stripe_id=state.id,
         at=at,

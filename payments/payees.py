@@ -167,7 +167,7 @@ def heed_bank(*, payee: Payee, state: BankPayoutState, at: datetime) -> None:
             "The bank of %(payee)s did not take %(amount)s: %(failure)s. The money is in their account at "
             "Stripe; they were told to look at their bank details there."
         )
-        % {"payee": payee.name, "amount": state.amount, "failure": failure},
+        % {"payee": payee.name, "amount": state.amount.shown, "failure": failure},
         subject=payee,
         stripe_id=state.id,
         at=at,

@@ -246,7 +246,7 @@ def _give_up(payout: Payout, error: Exception, *, at: datetime) -> None:
             "Look at Stripe whether the money went. The last error: %(error)s"
         )
         % {
-            "amount": payout.amount,
+            "amount": payout.amount.shown,
             "payee": payout.payee.name,
             "error": str(error)[:300] or type(error).__name__,
         },

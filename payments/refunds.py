@@ -204,7 +204,7 @@ def _give_up(refund: Refund, error: Exception, *, at: datetime) -> None:
             "A refund of %(amount)s has had no answer from Stripe, however often it was tried. "
             "Look at Stripe whether the buyer has the money. The last error: %(error)s"
         )
-        % {"amount": refund.amount, "error": str(error)[:300] or type(error).__name__},
+        % {"amount": refund.amount.shown, "error": str(error)[:300] or type(error).__name__},
         subject=refund,
         stripe_id=refund.stripe_id or refund.charge.payment_intent_id or "",
         at=at,

@@ -44,7 +44,7 @@ def transfers(payee: Payee) -> QuerySet[Transfer]:
     """Return every transfer that touched what the payee has, newest first."""
     pots = LedgerAccount.objects.filter(payee=payee, currency=payee.currency, kind__in=POTS)
     touched = Transfer.objects.filter(Q(source__in=pots) | Q(target__in=pots))
-    return touched.select_related("source", "target").order_by("-id")
+    return touched.select_related("source", "target").order_by("-at", "-id")
 
 
 def lines(page: Iterable[Transfer]) -> list[Line]:

@@ -251,7 +251,7 @@ def _cannot_release(charge: Charge, error: Exception, *, at: datetime) -> None:
             "The money of a paid month (%(amount)s) could not be made available to the creator, however "
             "often it was tried. The last error: %(error)s"
         )
-        % {"amount": charge.amount, "error": str(error)[:300] or type(error).__name__},
+        % {"amount": charge.amount.shown, "error": str(error)[:300] or type(error).__name__},
         subject=charge,
         stripe_id=charge.payment_intent_id or "",
         at=at,

@@ -70,7 +70,10 @@ class Transfer(models.Model):
             models.CheckConstraint(name="a_transfer_joins_two_accounts", condition=~Q(source=F("target"))),
             models.UniqueConstraint(fields=["reason", "reference"], name="one_transfer_per_reason_and_cause"),
         ]
-        indexes = [models.Index(fields=["reference"], name="transfers_by_cause")]
+        indexes = [
+            models.Index(fields=["reference"], name="transfers_by_cause"),
+            models.Index(fields=["at", "id"], name="transfers_in_time"),
+        ]
 
     @property
     def amount(self) -> Money:

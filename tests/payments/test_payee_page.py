@@ -1,7 +1,7 @@
 """The creator's payout page: what they see, what they ask for, and who may."""
 
 from collections.abc import Callable
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Any
 from uuid import uuid4
 
@@ -214,6 +214,18 @@ def test_stripe_not_answering_is_told_calmly(
     stand_in.switches.turn({"fail_next": [{"path_prefix": "/v1/account", "status": 503}] * 3})
     response = as_ada.post(f"{page}stripe/", {"country": "AT"})
     assert said(response) == ["Stripe does not answer at the moment. Try again in a few minutes."]
+
+
+def test_movements_stand_in_the_order_they_claim(
+    as_ada: Client, page: str, payee: Payee, ben: User, at: datetime
+) -> None:
+    # Seen failing: they stood in the order of being written down, whatever moment they carried.
+    moments = [at - timedelta(days=days) for days in (1, 3, 2)]
+    for moment in moments:
+        parcels.sold(payee, ben, 1200, at=moment)
+    told = [line.at for line in as_ada.get(page).context["lines"]]
+    assert told == sorted(told, reverse=True)
+    assert set(moments) <= set(told)
 
 
 def test_movements_come_in_pages(as_ada: Client, page: str, payee: Payee, ben: User, at: datetime) -> None:
