@@ -22,6 +22,7 @@ from urllib.parse import urlsplit
 
 import structlog
 from celery import current_app
+from celery.exceptions import SoftTimeLimitExceeded
 from django.conf import settings
 from django.core.mail import EmailMultiAlternatives, get_connection
 from django.core.mail.backends.base import BaseEmailBackend
@@ -167,6 +168,11 @@ def _send_all(letters: list[Letter], *, server: BaseEmailBackend, at: datetime) 
         except OSError as error:
             _put_back(letter, error, at=at)
             break  # the line is broken: the others wait for the next round
+        except SoftTimeLimitExceeded:
+            raise
+        except Exception as error:
+            log.exception("letter_not_sent", letter=str(letter.pk))
+            _put_back(letter, f"{type(error).__name__}: {error}", at=at)
         else:
             _sent(letter, at=at)
             sent += 1

@@ -26,6 +26,7 @@ class MailServer(BaseEmailBackend):
         self.away = False
         self.answer: BaseException | None = None
         self.took: list[EmailMessage] = []
+        self.reads = False  # as a real one does, which cannot send what it cannot put into bytes
 
     def open(self) -> bool | None:
         if self.away:
@@ -35,6 +36,8 @@ class MailServer(BaseEmailBackend):
     def send_messages(self, email_messages: Sequence[EmailMessage]) -> int:
         if self.answer is not None:
             raise self.answer
+        for message in email_messages if self.reads else ():
+            message.message()
         self.took.extend(email_messages)
         return len(email_messages)
 
@@ -146,6 +149,18 @@ def test_a_broken_line_puts_the_letter_back_and_leaves_the_others_alone(
 
 class Killed(BaseException):
     """What stands for a worker that dies."""
+
+
+@pytest.mark.django_db
+def test_one_odd_letter_keeps_no_other_from_leaving(at: datetime, server: MailServer) -> None:
+    odd, other = write("odd", at=at - timedelta(hours=1)), write("other", at=at)
+    Letter.objects.filter(pk=odd.pk).update(subject="Good evening\nBcc: max@example.com")
+    server.reads = True
+
+    assert mail.send_due(at=at) == 1
+
+    assert (status(odd), status(other)) == (Letter.Status.WAITING, Letter.Status.SENT)
+    assert odd.last_error.startswith("BadHeaderError: ")
 
 
 @pytest.mark.django_db
