@@ -7,6 +7,7 @@ from typing import Protocol, cast
 from django.contrib import messages
 from django.contrib.auth.decorators import login_required
 from django.core.paginator import Paginator
+from django.db.models import Count, Q
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import get_object_or_404, redirect, render
 from django.urls import reverse
@@ -45,8 +46,16 @@ def club_list(request: HttpRequest) -> HttpResponse:
 @require_safe
 def mine(request: HttpRequest) -> HttpResponse:
     user = cast("User", request.user)
-    offices = Officer.objects.filter(user=user).select_related("club").order_by("club__name")
-    tasks = [{"office": office, "powers": officers.POWERS[office.role]} for office in offices]
+    owners = Count("club__officers", filter=Q(club__officers__role=Officer.Role.OWNER))
+    offices = Officer.objects.filter(user=user).select_related("club").annotate(owners=owners)
+    tasks = [
+        {
+            "office": office,
+            "powers": officers.POWERS[office.role],
+            "may_leave": office.role != Officer.Role.OWNER or office.owners > 1,
+        }
+        for office in offices.order_by("club__name")
+    ]
     belongs = user.memberships.shown(now()).select_related("club", "plan").order_by("club__name")
     return render(request, "clubs/mine.html", {"tasks": tasks, "memberships": belongs})
 

@@ -262,3 +262,11 @@ def test_the_reviewer_learns_about_the_club(club: Club) -> None:
         "1",
         "1",
     )
+
+
+def test_leave_is_not_offered_to_the_only_owner(client: Client, club: Club, ada: User, max: User) -> None:
+    client.force_login(ada)
+    leave = f"/clubs/{club.slug}/leave/"
+    assert leave not in client.get("/clubs/mine/").content.decode()
+    OfficerFactory.create(club=club, user=max, role=Officer.Role.OWNER)
+    assert leave in client.get("/clubs/mine/").content.decode()
