@@ -97,7 +97,10 @@ def take_over(
     factories.MembershipFactory.create(plan=plan, member=ben)
     payout = factories.PayoutFactory.create(payee=club.payee, requested_by=ben)
     Payout.objects.filter(pk=payout.pk).update(
-        status=Payout.Status.HELD, reason=write("PREASON", 1000), reviewed_by=ada, reviewed_at=at
+        status=Payout.Status.HELD,
+        reason=write("PREASON", 1000),
+        reviewed_by=factories.UserFactory.create(),
+        reviewed_at=at,
     )
     opened = {"kind": Case.Kind.values[0], "what": write("CASE", 900), "opened_at": at}
     Case.objects.create(cause="case-1", subject_kind="payments.payout", subject_id=str(payout.pk), **opened)

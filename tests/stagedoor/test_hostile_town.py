@@ -43,6 +43,7 @@ WRITTEN_BY_PEOPLE = {
     "payments.Charge": {"description"},
     "payments.Subscription": {"description"},
     "payments.Case": {"what", "note"},
+    "payments.Reply": {"text", "document_name"},
     "ticketing.Event": {"title", "description", "refunding_because"},
     "ticketing.TicketType": {"name"},
     "ticketing.Ticket": {"sold_as"},
@@ -50,7 +51,7 @@ WRITTEN_BY_PEOPLE = {
 }
 OURS_BY_NAME = re.compile(
     r"(.+_)?(id|key|code|cause|currency|kind|timezone|locale|slug|hash|url|request|status|reference|version|tab)|"
-    r"password|verb|cursor|bank_failure|accounts_left|seen|source|details|last_error|seen_name|failure|destination|account|body|requirements|network|session"
+    r"password|verb|cursor|bank_failure|accounts_left|country|seen|source|details|last_error|seen_name|failure|destination|account|body|requirements|network|session"
 )
 STRIPES = {"payments.Dispute.reason", "payments.StripeEvent.reason", "payments.Transfer.reason"}
 
