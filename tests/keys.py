@@ -10,9 +10,9 @@ if TYPE_CHECKING:
     from payments.sandbox.world import Asked
 
 OURS = re.compile(r"/v1/(refunds|transfers|accounts|checkout/sessions|subscriptions/[^/]+)")
-# The wish to end or to go on may be repeated and taken back: its key carries the moment. After an account
-# that has left us comes another, whose key carries how many there were.
-MAY_BE_ASKED_AGAIN = re.compile(r"/v1/accounts|/v1/subscriptions/[^/]+")
+# The wish to end or to go on may be repeated and taken back: its key carries the moment. An account that left
+# us, and a transfer refused for want of money, is followed by another attempt, which its key carries.
+MAY_BE_ASKED_AGAIN = re.compile(r"/v1/accounts|/v1/transfers|/v1/subscriptions/[^/]+")
 
 
 def misused(asked: Iterable["Asked"]) -> list[str]:

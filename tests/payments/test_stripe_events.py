@@ -336,7 +336,7 @@ def test_every_undelivered_event_comes_in_whatever_its_version(
     stand_in.switches.turn({"deliver_webhooks": False, "event_version": "2025-09-30.clover"})
     stand_in.pay(charge.checkout_id or "")
     waiting = [each for each in stand_in.objects("event") if each["pending_webhooks"]]
-    assert stripe_events.fetch_undelivered(at=at) == len(waiting) > 2
+    assert stripe_events.fetch_undelivered(at=at) == len(waiting) > 0
     stripe_events.handle_due(at=at + timedelta(minutes=1))
     charge.refresh_from_db()
     assert charge.status == "paid"
