@@ -212,7 +212,9 @@ def test_a_held_order_is_shown_with_its_deadline_wherever_the_person_looks(
         page = document_fromstring(bens.get(place).content)
         [pay] = page.cssselect(f'form[action="/orders/{order.pk}/pay/"]')
         assert pay.text_content().strip() == "Pay €12.00"
-        assert order.held_until.isoformat() in [when.get("datetime") for when in page.cssselect("time")]
+        assert order.held_until.isoformat(timespec="milliseconds") in [
+            when.get("datetime") for when in page.cssselect("time")
+        ]
 
 
 def test_sold_out_is_said_on_card_and_panel_without_a_button_that_leads_nowhere(
