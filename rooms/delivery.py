@@ -12,7 +12,8 @@ from functools import partial
 from typing import Any
 
 from django.conf import settings
-from django.db import connection
+from django.db import connection, transaction
+from django.db.models import Exists, OuterRef, Q
 from django.utils.translation import gettext as _
 
 from core import retries
@@ -164,6 +165,44 @@ def _cannot_release(event: Event, error: Exception, *, at: datetime) -> None:
         subject=event,
         at=at,
     )
+
+
+def forget_who_heard(*, at: datetime) -> int:
+    """Make one fact of those of an event's tickets, once its money is settled; return of how many events.
+
+    Until then they prove to a reviewer, or to a bank, that somebody heard what they paid for.
+    """
+    del at  # what is settled stays so
+    is_settled = Q(money_released_at__isnull=False) | Q(refunding_done_at__isnull=False)
+    by_ticket = DeliveryFact.objects.filter(event=OuterRef("pk"), kind=DeliveryFact.Kind.TICKET)
+    events = list(Event.objects.filter(is_settled, Exists(by_ticket)).order_by("pk")[:MOST_AT_ONCE])
+    for event in events:
+        _forget_tickets(event)
+    return len(events)
+
+
+@transaction.atomic
+def _forget_tickets(event: Event) -> None:
+    facts = list(DeliveryFact.objects.filter(event=event, kind=DeliveryFact.Kind.TICKET))
+    gone, _kinds = DeliveryFact.objects.filter(pk__in=[fact.pk for fact in facts]).delete()
+    if gone != len(facts):  # another worker adds some of them up
+        transaction.set_rollback(True)
+        return
+    total, is_new = DeliveryFact.objects.get_or_create(
+        event=event,
+        kind=DeliveryFact.Kind.TICKETS,
+        ticket=None,
+        defaults={
+            "tickets": gone,
+            "seconds": sum(fact.seconds for fact in facts),
+            "first_at": min(fact.first_at for fact in facts),
+            "last_at": max(fact.last_at for fact in facts),
+        },
+    )
+    if not is_new:
+        total.tickets += gone
+        total.seconds += sum(fact.seconds for fact in facts)
+        total.save(update_fields=["tickets", "seconds"])
 
 
 def _release_piece(event: Event, *, at: datetime) -> None:

@@ -9,6 +9,7 @@ from rooms.models import DeliveryFact
 from ticketing.models import Event, Order
 
 Kind = DeliveryFact.Kind
+HEARD = (Kind.TICKET, Kind.TICKETS)
 HALF = 30  # seconds of each minute that was sold
 
 
@@ -20,7 +21,7 @@ def delivery_facts(*, payee: Payee) -> list[Fact]:
     facts = DeliveryFact.objects.filter(event__club__payee=payee)
     stages = facts.filter(kind=Kind.HOST)
     heard = stages.aggregate(seconds=Sum("seconds"))["seconds"] or 0
-    listeners = facts.filter(kind=Kind.TICKET).count()
+    listeners = facts.filter(kind__in=HEARD).aggregate(tickets=Sum("tickets"))["tickets"] or 0
     return [
         Fact(_("Events that took place"), str(delivered), "success" if delivered else "warning"),
         Fact(_("Events that did not take place"), str(missed), "danger" if missed else "neutral"),
@@ -34,7 +35,7 @@ def _what_speaks_against_it(payee: Payee) -> list[Fact]:
     """Return a line in red for each kind of evening that took place and looks as if it had not."""
     took_place = Event.objects.filter(club__payee=payee, delivery=Event.Delivery.DELIVERED)
     sold = Order.objects.filter(event=OuterRef("pk"), status=Order.Status.PAID, total_minor__gt=0)
-    heard_by = DeliveryFact.objects.filter(event=OuterRef("pk"), kind=Kind.TICKET)
+    heard_by = DeliveryFact.objects.filter(event=OuterRef("pk"), kind__in=HEARD)
     stage = DeliveryFact.objects.filter(event=OuterRef("event"), kind=Kind.HOST)
     promised = Order.objects.filter(event__in=took_place, status=Order.Status.PAID)
     cut_short = promised.filter(~Exists(stage.filter(seconds__gte=OuterRef("sold_minutes") * HALF)))

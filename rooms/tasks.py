@@ -14,5 +14,6 @@ def make_rounds() -> None:
 
 @shared_task
 def release_money() -> None:
-    """Release the money of events that took place and whose holding days are over."""
+    """Release the money of events that took place and whose holding days are over; then forget who heard."""
     pieces.until_done(lambda at: delivery.release_due(at=at))
+    pieces.until_done(lambda at: delivery.forget_who_heard(at=at))

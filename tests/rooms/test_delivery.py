@@ -9,7 +9,7 @@ import pytest
 from accounts.models import User
 from payments.evidence import Fact
 from payments.models import Transfer
-from rooms import delivery, doors, evidence, stage
+from rooms import delivery, doors, evidence, stage, tasks
 from rooms.models import DeliveryFact, Room, Seat
 from tests import factories
 from tests.rooms import people
@@ -195,6 +195,28 @@ def test_money_is_released_after_the_holding_days_and_once(delivered: Event, at:
     delivered.refresh_from_db()
     assert delivered.money_released_at == at + timedelta(days=7)
     assert Transfer.objects.count() == 0  # nobody had paid
+
+
+def test_who_heard_is_forgotten_once_the_money_is_settled(
+    delivered: Event, bens_ticket: Ticket, at: datetime
+) -> None:
+    another = factories.TicketFactory.create(ticket_type=bens_ticket.ticket_type)
+    for ticket, heard in ((bens_ticket, 40), (another, 2)):
+        DeliveryFact.objects.create(
+            event=delivered, kind="ticket", ticket=ticket, seconds=heard, first_at=at, last_at=at
+        )
+    before = evidence.delivery_facts(payee=delivered.club.payee)
+    assert delivery.forget_who_heard(at=at) == 0  # a reviewer, or a bank, may still ask
+
+    tasks.release_money()
+    assert DeliveryFact.objects.filter(kind="ticket").count() == 2
+    Event.objects.filter(pk=delivered.pk).update(ended_at=at - timedelta(days=7))
+    tasks.release_money()
+
+    facts = DeliveryFact.objects.exclude(kind__in=["doors", "host"])
+    assert list(facts.values_list("kind", "ticket", "tickets", "seconds")) == [("all", None, 2, 42)]
+    assert evidence.delivery_facts(payee=delivered.club.payee) == before
+    assert delivery.forget_who_heard(at=at) == 0
 
 
 def test_money_of_an_evening_that_goes_back_is_not_released(
