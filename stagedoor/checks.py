@@ -63,9 +63,16 @@ def letters_leave_the_house(app_configs: Apps, **_kwargs: Any) -> Iterable[Check
 
 
 @register(Tags.database, deploy=True)
-def the_books_belong_to_somebody_else(app_configs: Apps, **_kwargs: Any) -> Iterable[CheckMessage]:
-    """Whoever owns a table may drop its triggers: the application works as another role than the owner's."""
+def the_books_belong_to_somebody_else(
+    app_configs: Apps, databases: Sequence[str] | None = None, **_kwargs: Any
+) -> Iterable[CheckMessage]:
+    """Whoever owns a table may drop its triggers: the application works as another role than the owner's.
+
+    Asked only with `--database`, as Django's own checks of databases are.
+    """
     del app_configs
+    if not databases:
+        return
     with connection.cursor() as cursor:
         cursor.execute(
             """

@@ -1,9 +1,10 @@
 """What those who run a club see and do."""
 
-from datetime import datetime
+from datetime import datetime, timedelta
 
 import pytest
 from django.test import Client
+from django.utils.timezone import now
 from pytest_django import DjangoAssertNumQueries
 
 from accounts.models import User
@@ -142,10 +143,18 @@ def test_a_new_event_is_published_at_once(adas: Client, club: Club) -> None:
 
 def test_what_is_past_is_kept_and_not_published(adas: Client, club: Club) -> None:
     page = adas.post(
-        f"/manage/{club.slug}/events/new/", typed(starts="2020-01-01T20:00", publish="1"), follow=True
+        f"/manage/{club.slug}/events/new/",
+        typed(starts=f"{now() - timedelta(days=3):%Y-%m-%dT%H:%M}", publish="1"),
+        follow=True,
     )
     assert Event.objects.get().status == Event.Status.DRAFT
     assert "The start is in the past." in page.content.decode()
+
+
+def test_a_year_long_past_is_asked_for_again(adas: Client, club: Club) -> None:
+    page = adas.post(f"/manage/{club.slug}/events/new/", typed(starts="2020-01-01T20:00", publish="1"))
+    assert (page.status_code, Event.objects.count()) == (422, 0)
+    assert "Choose a day within the next two years." in page.content.decode()
 
 
 def test_a_skipped_hour_is_explained_beside_the_field(adas: Client, club: Club) -> None:

@@ -111,7 +111,9 @@ class Cast:
         handle = f"{name.lower()}{next(_numbers)}"
         return self._person(name, handle, f"{handle}@example.org", PASSWORD)
 
-    def fan(self, name: str, *, phone: bool = False, microphone: str = "fan") -> Person:
+    def fan(
+        self, name: str, *, phone: bool = False, microphone: str = "fan", signed_in: bool = True
+    ) -> Person:
         """Return somebody who has signed up and is signed in."""
         handle = f"{name.lower()}{next(_numbers)}"
         person = self._person(
@@ -119,7 +121,8 @@ class Cast:
         )
         mail = self.product.mailbox.folder
         person.session.sign_up(handle=handle, email=person.email, password=PASSWORD, mail=mail)
-        _hand_over(person)
+        if signed_in:
+            _hand_over(person)
         return person
 
     def another_page_of(self, person: Person) -> Person:
