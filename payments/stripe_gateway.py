@@ -7,6 +7,7 @@ parameters that follow from the row alone: the same again is the same. What come
 
 from collections.abc import Callable, Iterator
 from functools import cache, partial
+from threading import BoundedSemaphore
 from typing import Any, TypeVar
 
 import stripe
@@ -32,8 +33,7 @@ from payments.stripe_records import (
 )
 
 API_VERSION = "2026-10-28.endive"  # of this SDK; webhook endpoints must be made with the same
-FURTHER_ATTEMPTS = 2  # with the same idempotency key
-TIMEOUT_SECONDS = (5.0, 15.0)  # to connect, to answer
+CONNECTS_WITHIN_SECONDS = 3.0
 PAGE = 100
 Answer = TypeVar("Answer")
 stripe.enable_telemetry = False  # it would write a file into the home directory
@@ -337,8 +337,12 @@ def _ask(question: Callable[[Any], Answer]) -> Answer:
     # pytest-django wraps a test into one transaction, as Django's TestCase does: that one is not ours.
     if any(not getattr(block, "_from_testcase", False) for block in connection.atomic_blocks):
         raise InsideTransaction("Write the intent, commit, then ask Stripe.")
+    client = _client(settings.STRIPE_SECRET_KEY, settings.STRIPE_API_BASE)
+    lines = _lines(settings.STRIPE_AT_ONCE)
+    if not lines.acquire(blocking=False):
+        raise StripeUnavailable("As many wait for Stripe already as may.")
     try:
-        return question(_client(settings.STRIPE_SECRET_KEY, settings.STRIPE_API_BASE).v1)
+        return question(client.v1)
     except (stripe.CardError, stripe.InvalidRequestError, stripe.PermissionError) as error:
         # The SDK hands a code to some errors only; the body that Stripe sent has it for all.
         raise StripeRefused(str(error), reading.said(error.error, "code") or "") from error
@@ -346,6 +350,8 @@ def _ask(question: Callable[[Any], Answer]) -> Answer:
         raise KeyReused(str(error)) from error
     except stripe.StripeError as error:
         raise StripeUnavailable(str(error)) from error
+    finally:
+        lines.release()
 
 
 def _all(question: Callable[[Any], Any]) -> Iterator[Any]:
@@ -368,9 +374,14 @@ def _client(key: str, base: str) -> stripe.StripeClient:
         key,
         stripe_version=API_VERSION,
         base_addresses={"api": base} if base else {},
-        max_network_retries=FURTHER_ATTEMPTS,
-        http_client=stripe.RequestsClient(timeout=TIMEOUT_SECONDS),
+        max_network_retries=settings.STRIPE_FURTHER_ATTEMPTS,  # with the same idempotency key
+        http_client=stripe.RequestsClient(timeout=(CONNECTS_WITHIN_SECONDS, settings.STRIPE_SECONDS)),
     )
+
+
+@cache
+def _lines(most: int) -> BoundedSemaphore:
+    return BoundedSemaphore(most)  # a Stripe that hangs must not hold every thread of the web
 
 
 def _id(identity: str) -> str:

@@ -104,11 +104,12 @@ DATABASES = {
 DATABASES["default"]["CONN_MAX_AGE"] = env.int("CONN_MAX_AGE", default=0)
 # The web: a thread for each request in the house, and a connection for each thread and for the sockets.
 # Whoever finds none free waits for one. Every other process has one thread that asks, and one connection.
+IS_WEB = env.str("STAGEDOOR_PROCESS", default="") == "web"
 WEB_THREADS = env.int("WEB_THREADS", default=24)
 WEB_CONNECTIONS = WEB_THREADS + 4
 MOST_SOCKETS = env.int("MOST_SOCKETS", default=5_000)  # open at once, in each web process
 MOST_SOCKETS_PER_ADDRESS = env.int("MOST_SOCKETS_PER_ADDRESS", default=500)  # a school is one address
-if env.str("STAGEDOOR_PROCESS", default="") == "web":
+if IS_WEB:
     DATABASES["default"] |= {"CONN_MAX_AGE": 0, "CONN_HEALTH_CHECKS": True}
     DATABASES["default"]["OPTIONS"] = {
         **DATABASES["default"].get("OPTIONS", {}),
@@ -227,6 +228,11 @@ if DEBUG and not STRIPE_SECRET_KEY:
     STRIPE_SECRET_KEY = "sk_test_" + embedded.development_secret(VAR_DIR, "stripe-key", debug=DEBUG)
     STRIPE_WEBHOOK_SECRETS = ["whsec_" + embedded.development_secret(VAR_DIR, "webhook-secret", debug=DEBUG)]
     STRIPE_API_BASE = STRIPE_API_BASE or "http://127.0.0.1:8012"
+# The web asks Stripe once, and soon says that it does not answer: the row is there, and a worker asks again.
+# Only some of its threads may wait for Stripe, so that a Stripe that hangs stops no other page.
+STRIPE_SECONDS = 6.0 if IS_WEB else 15.0
+STRIPE_FURTHER_ATTEMPTS = 0 if IS_WEB else 2
+STRIPE_AT_ONCE = max(2, WEB_THREADS // 3) if IS_WEB else 1_000
 PLATFORM_FEE_BASIS_POINTS = env.int("PLATFORM_FEE_BASIS_POINTS", default=800)
 HOLDING_DAYS = env.int("HOLDING_DAYS", default=7)
 HOLD_MINUTES = env.int("HOLD_MINUTES", default=10)

@@ -1,8 +1,13 @@
 """How Stripe's errors and silences are understood, and what the tasks do with them."""
 
+import subprocess
+import sys
+import threading
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from datetime import datetime
-from typing import TYPE_CHECKING
+from types import SimpleNamespace
+from typing import TYPE_CHECKING, Any
 
 import pytest
 import stripe
@@ -104,3 +109,36 @@ def test_tasks_do_what_their_rows_ask_for(stand_in: "StandIn", at: datetime) -> 
     for task in (tasks.handle_due, tasks.send_due, tasks.release_memberships, tasks.ask_about_the_unknown):
         task()
     assert Charge.objects.get().status == "asked"
+
+
+def test_a_stripe_that_hangs_holds_so_many_and_no_more(
+    settings: "Settings", monkeypatch: pytest.MonkeyPatch
+) -> None:
+    settings.STRIPE_AT_ONCE = 2
+    waiting, answered = threading.Semaphore(0), threading.Event()
+
+    def hang(_v1: Any) -> str:
+        waiting.release()
+        answered.wait(30)
+        return "at last"
+
+    monkeypatch.setattr(stripe_gateway, "_client", lambda _key, _base: SimpleNamespace(v1=None))
+    with ThreadPoolExecutor(2) as people:
+        first = [people.submit(stripe_gateway._ask, hang) for _person in range(2)]
+        assert all(waiting.acquire(timeout=30) for _person in range(2))
+        with pytest.raises(StripeUnavailable):
+            stripe_gateway._ask(lambda _v1: "never asked")
+        answered.set()
+        assert [one.result(30) for one in first] == ["at last", "at last"]
+    assert stripe_gateway._ask(lambda _v1: "asked again") == "asked again"
+
+
+def test_the_web_has_less_patience_with_stripe_than_a_worker(settings: "Settings") -> None:
+    program = """
+import stagedoor.asgi
+from django.conf import settings as s
+print(s.STRIPE_SECONDS, s.STRIPE_FURTHER_ATTEMPTS, s.STRIPE_AT_ONCE, s.WEB_THREADS)
+"""
+    said = subprocess.run([sys.executable, "-c", program], check=True, capture_output=True, text=True)  # noqa: S603 -- our own words
+    assert said.stdout.split() == ["6.0", "0", "8", "24"]
+    assert (settings.STRIPE_SECONDS, settings.STRIPE_FURTHER_ATTEMPTS) == (15.0, 2)
