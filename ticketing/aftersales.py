@@ -13,6 +13,7 @@ from uuid import UUID
 
 from celery import current_app
 from django.db import transaction
+from django.db.models import Exists, OuterRef
 
 from accounts import audit
 from accounts.models import User
@@ -41,7 +42,11 @@ class NotRefundable(Exception):
 
 
 class NothingToRefund(Exception):
-    """The event's buyers are given their money back already, or it is still going on."""
+    """Nobody is left to be given money back, it is under way already, or the event is not judged yet."""
+
+
+class TookPlace(Exception):
+    """The event took place: its money may be with the creator already, so orders are refunded one by one."""
 
 
 @transaction.atomic
@@ -93,9 +98,21 @@ def cancel_event(*, event: Event, by: User, reason: str, at: datetime) -> Event:
 
 @transaction.atomic
 def refund_everyone(*, event: Event, by: User | None, reason: str, at: datetime) -> Event:
-    """Give everybody's money back for an event that is over. Raise NothingToRefund."""
-    ended = Event.objects.filter(pk=event.pk, status=Event.Status.ENDED, refunding_since=None)
-    if not ended.update(refunding_since=at, refunding_because=reason, refunding_by=by, **UNTRIED):
+    """Give everybody's money back for an event that did not take place. Raise TookPlace, NothingToRefund.
+
+    The house itself may mark one of which nobody bought anything: so its deadline comes to an end.
+    """
+    missed = Event.objects.filter(
+        pk=event.pk,
+        status=Event.Status.ENDED,
+        delivery=Event.Delivery.NOT_DELIVERED,
+        refunding_since=None,
+    )
+    if by is not None:
+        missed = missed.filter(Exists(Order.objects.filter(event=OuterRef("pk"), status=Order.Status.PAID)))
+    if not missed.update(refunding_since=at, refunding_because=reason, refunding_by=by, **UNTRIED):
+        if Event.objects.filter(pk=event.pk, delivery=Event.Delivery.DELIVERED).exists():
+            raise TookPlace
         raise NothingToRefund
     audit.record(actor=by, verb="event-refunded", subject=event, reason=reason, at=at)
     transaction.on_commit(_nudge, robust=True)

@@ -181,6 +181,11 @@ def refund_everyone(request: HttpRequest, slug: str) -> HttpResponse:
         aftersales.refund_everyone(
             event=event, by=_user(request), reason=form.cleaned_data["reason"], at=now()
         )
+    except aftersales.TookPlace:
+        messages.error(
+            request,
+            _("This evening took place, so not everybody is refunded at once. You can refund single orders."),
+        )
     except aftersales.NothingToRefund:
         messages.warning(request, _("There is nothing to refund, or it is under way already."))
     else:

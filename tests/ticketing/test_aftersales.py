@@ -205,6 +205,7 @@ def test_after_an_evening_that_was_not_delivered_everybody_is_refunded_once(
 ) -> None:
     order = box_office.buy(ben, seat, at=at)
     programme.end(event=event, at=at)
+    programme.set_delivery(event=event, delivery=Event.Delivery.NOT_DELIVERED, at=at)
     aftersales.refund_everyone(event=event, by=ada, reason="Nobody came", at=at)
     with pytest.raises(aftersales.NothingToRefund):
         aftersales.refund_everyone(event=event, by=ada, reason="Nobody came", at=at)

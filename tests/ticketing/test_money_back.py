@@ -302,6 +302,7 @@ def test_an_evening_that_is_given_back_is_not_released(
 ) -> None:
     sell(seat, 1, at)
     programme.end(event=event, at=at)
+    programme.set_delivery(event=event, delivery=Event.Delivery.NOT_DELIVERED, at=at)
     aftersales.refund_everyone(event=event, by=ada, reason="Nobody came", at=at)
     with pytest.raises(programme.MoneyGoesBack):
         programme.release_money(event=event, at=at)
