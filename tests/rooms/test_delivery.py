@@ -213,7 +213,8 @@ def test_who_heard_is_forgotten_once_the_money_is_settled(
     tasks.release_money()
 
     facts = DeliveryFact.objects.exclude(kind__in=["doors", "host"])
-    assert list(facts.values_list("kind", "ticket", "tickets", "seconds")) == [("all", None, 2, 42)]
+    together: list[Any] = list(facts.values_list("kind", "ticket", "tickets", "seconds"))
+    assert together == [("all", None, 2, 42)]
     assert evidence.delivery_facts(payee=delivered.club.payee) == before
     assert delivery.forget_who_heard(at=at) == 0
 
