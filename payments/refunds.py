@@ -17,7 +17,7 @@ from django.utils.translation import gettext as _
 from accounts import audit
 from accounts.models import User
 from core import retries
-from payments import cases, failed_refunds, refund_postings, stripe_gateway
+from payments import cases, failed_refunds, pots, refund_postings, stripe_gateway, summary
 from payments.models import Case, Charge, Dispute, Refund
 from payments.models.charge import Remainder, remainders
 from payments.money import Money
@@ -44,6 +44,10 @@ class NothingLeftToRefund(Exception):
     """The charge is not paid, or less of it is left than was asked for."""
 
 
+class NotCovered(Exception):
+    """The money is the payee's already, and what they have left does not cover it."""
+
+
 class ChargeDisputed(Exception):
     """The buyer has gone to the bank: the bank decides, and the money must not go back twice."""
 
@@ -58,11 +62,20 @@ class Asked:
 
 
 @transaction.atomic
-def ask(*, charge: Charge, amount: Money | None = None, reason: str, by: User | None, at: datetime) -> Refund:
+def ask(
+    *,
+    charge: Charge,
+    amount: Money | None = None,
+    reason: str,
+    by: User | None,
+    bounded: bool = False,
+    at: datetime,
+) -> Refund:
     """Return the refund of a charge, or of a part, in the caller's transaction; it is sent after commit.
 
     The platform's fee goes back with it, in proportion. Without an amount all that is left is given back.
-    Raise NothingLeftToRefund, ChargeDisputed.
+    `bounded`: the payee asks, and what was released to them is given back only as far as they can cover it.
+    Raise NothingLeftToRefund, ChargeDisputed, NotCovered.
     """
     charge = Charge.objects.select_for_update(of=("self",), no_key=True).get(pk=charge.pk)
     if Dispute.objects.blocking().filter(charge=charge).exists():
@@ -72,6 +85,8 @@ def ask(*, charge: Charge, amount: Money | None = None, reason: str, by: User | 
     if charge.status != Charge.Status.PAID or not 0 < amount.minor <= left.amount.minor:
         raise NothingLeftToRefund
     refund = _promise(charge, amount, left, reason=reason, by=by, at=at)
+    if bounded and not _is_covered(refund):
+        raise NotCovered
     refund.save(force_insert=True)
     refund_postings.post([refund], at=at)
     _record([refund], at=at)
@@ -111,6 +126,15 @@ def ask_many(*, charges: Iterable[Charge], reason: str, by: User | None, at: dat
 
 def _is_refundable(charge: Charge, left: Money) -> bool:
     return charge.status == Charge.Status.PAID and left.minor > 0
+
+
+def _is_covered(refund: Refund) -> bool:
+    """Tell whether the balance bears a refund of what was released. Locks the payee, after the charge."""
+    charge = refund.charge
+    if charge.released_at is None:
+        return True
+    held = summary.of(pots.lock(charge.payee_id))
+    return refund.amount - refund.fee <= held.available + held.pending
 
 
 def _promise(

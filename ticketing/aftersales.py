@@ -53,7 +53,9 @@ class TookPlace(Exception):
 def refund(*, order: Order, by: User | None, reason: str, at: datetime) -> Refund | None:
     """Give the money of an order back, free its seats and end its tickets. Return None if it was free.
 
-    One transaction; the room is told and the money leaves after commit. Raise NotRefundable, ChargeDisputed.
+    One transaction; the room is told and the money leaves after commit. What was released to the creator an
+    officer gives back only as far as the balance covers it; the house (`by` is None) is not bounded.
+    Raise NotRefundable, ChargeDisputed, NotCovered.
     """
     order = sales.locked(order)
     given = _undo(order, by=by, reason=reason, at=at)
@@ -132,7 +134,7 @@ def _undo(order: Order, *, by: User | None, reason: str, at: datetime) -> Refund
     if order.charge is not None:
         # Somebody may have given it back at Stripe itself: the tickets end all the same.
         with suppress(refunds.NothingLeftToRefund):
-            given = refunds.ask(charge=order.charge, reason=reason, by=by, at=at)
+            given = refunds.ask(charge=order.charge, reason=reason, by=by, bounded=by is not None, at=at)
     _close(order, by=by, reason=reason, at=at)
     return given
 

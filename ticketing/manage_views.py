@@ -266,6 +266,11 @@ def refund(request: HttpRequest, pk: UUID) -> HttpResponse:
         aftersales.refund(order=found, by=_user(request), reason=form.cleaned_data["reason"], at=now())
     except aftersales.NotRefundable:
         messages.warning(request, _("This order is not paid, or it is refunded already."))
+    except refunds.NotCovered:
+        messages.error(
+            request,
+            _("Your balance does not cover this refund. Write to us, and we look for a way with you."),
+        )
     except refunds.ChargeDisputed:
         messages.error(
             request,

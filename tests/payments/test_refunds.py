@@ -265,3 +265,69 @@ def test_however_it_is_given_back_the_books_hold(
 def summary_minors(payee: Payee) -> list[int]:
     balances = summary.of(payee)
     return [balances.pending.minor, balances.available.minor]
+
+
+# ---- What the creator's balance covers
+
+
+def ask_bounded(charge: Charge, at: datetime, by: User | None = None) -> Refund:
+    return refunds.ask(charge=charge, reason="as asked", by=by, bounded=True, at=at)
+
+
+def pay_out(payee: Payee, minor: int, by: User, at: datetime) -> None:
+    payouts.request(payee=payee, amount=Money(minor, "EUR"), by=by, at=at)
+
+
+def test_what_was_released_and_paid_out_is_not_given_back_beyond_the_balance(
+    payee: Payee, sold: CheckedOut, ada: User, at: datetime
+) -> None:
+    charge = sold(released=True)  # 11.04 available
+    pay_out(payee, 1, ada, at)
+    before = (summary.of(payee), Transfer.objects.count(), AuditEntry.objects.count())
+    with pytest.raises(refunds.NotCovered):
+        ask_bounded(charge, at, ada)
+    assert (summary.of(payee), Transfer.objects.count(), AuditEntry.objects.count()) == before
+    assert not Refund.objects.exists()
+
+
+def test_what_is_sold_and_not_delivered_covers_it_too(
+    payee: Payee, sold: CheckedOut, ada: User, at: datetime
+) -> None:
+    charge, another = sold(released=True), sold(released=True)
+    pay_out(payee, 2208, ada, at)
+    sold()
+    ask_bounded(charge, at, ada)
+    held = summary.of(payee)
+    assert (held.available.minor, held.pending.minor) == (-1104, 1104)
+    with pytest.raises(refunds.NotCovered):
+        ask_bounded(another, at, ada)
+
+
+def test_the_whole_balance_covers_it_to_the_cent(
+    payee: Payee, sold: CheckedOut, ada: User, at: datetime
+) -> None:
+    ask_bounded(sold(released=True), at, ada)
+    assert summary.of(payee).available.minor == 0
+
+
+def test_what_is_not_released_is_given_back_whatever_the_balance(
+    payee: Payee, sold: CheckedOut, ada: User, at: datetime
+) -> None:
+    gone, coming = sold(released=True), sold()
+    pay_out(payee, 1104, ada, at)
+    refunds.ask(charge=gone, reason="the house says so", by=None, at=at)  # the house is not bounded
+    ask_bounded(coming, at, ada)
+    assert summary.of(payee).available.minor == -1104
+
+
+@pytest.mark.django_db(transaction=True)
+def test_refunds_and_a_payout_at_once_never_take_more_than_there_is(
+    payee: Payee, sold: CheckedOut, ada: User, at: datetime
+) -> None:
+    charges = [sold(released=True) for _ in range(3)]
+    together(
+        *[lambda charge=charge: ask_bounded(charge, at, ada) for charge in charges],
+        *[lambda: pay_out(payee, 1104, ada, at)] * 2,
+    )
+    assert summary.of(payee).available.minor == 0
+    assert books.check() == []

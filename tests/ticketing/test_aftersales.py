@@ -5,11 +5,13 @@ from datetime import datetime
 from uuid import UUID
 
 import pytest
+from django.test import Client
 from pytest_django.fixtures import DjangoCaptureOnCommitCallbacks
 
 from accounts.models import AuditEntry, Letter, User
-from payments import refunds
-from payments.models import Charge, Dispute, Refund
+from payments import payouts, refunds
+from payments.models import Charge, Dispute, Payee, Refund
+from payments.money import Money
 from payments.sandbox.serve import StandIn
 from payments.states import WrongState
 from tests.ticketing import box_office
@@ -127,6 +129,35 @@ def test_the_room_is_told_after_commit(
         refund(order, ada, at)
         assert deaths == []
     assert sorted(deaths) == sorted(order.tickets.values_list("pk", flat=True))
+
+
+@pytest.fixture
+def paid_out(ada: User, ben: User, event: Event, seat: TicketType, at: datetime) -> Order:
+    """Return an order of an evening that took place; its money is with the club."""
+    order = box_office.buy(ben, seat, at=at)
+    programme.end(event=event, at=at)
+    programme.set_delivery(event=event, delivery=Event.Delivery.DELIVERED, at=at)
+    programme.release_money(event=event, at=at)
+    Payee.objects.update(stripe_account_id="acct_1", details_submitted=True, transfers_active=True)
+    payouts.request(payee=event.club.payee, amount=Money(1104, "EUR"), by=ada, at=at)
+    return box_office.again(order)
+
+
+def test_a_club_does_not_give_back_what_was_paid_out_to_it(
+    client: Client, ada: User, paid_out: Order, seat: TicketType
+) -> None:
+    client.force_login(ada)
+    page = client.post(f"/manage/orders/{paid_out.pk}/refund/", {"reason": "As asked"}, follow=True)
+    assert "Your balance does not cover this refund. Write to us" in page.content.decode()
+    assert (box_office.again(paid_out).status, box_office.counts(seat)) == (Order.Status.PAID, (0, 1))
+    assert {ticket.status for ticket in paid_out.tickets.all()} == {Ticket.Status.LIVE}
+    assert not Refund.objects.exists()
+    assert not AuditEntry.objects.filter(verb="order-refunded").exists()
+
+
+def test_the_house_gives_back_what_was_paid_out(paid_out: Order, at: datetime) -> None:
+    given = aftersales.refund(order=paid_out, by=None, reason="The house says so", at=at)
+    assert given == Refund.objects.get()
 
 
 # ---- A whole evening
