@@ -24,6 +24,7 @@ from accounts.models import AddressChange, User
 CHANGED = "account/email/email_changed"
 RESTORED = "account/email/email_restored"
 UNDONE_WITHIN = timedelta(days=7)
+ADDED_BEFORE = timedelta(days=7)  # a thief sets up a factor of theirs first, and changes the address then
 SALT = "undo a changed address"
 
 
@@ -63,8 +64,9 @@ def find(*, token: str, at: datetime) -> AddressChange:
 def undo(*, token: str, at: datetime) -> AddressChange:
     """Bring the old address back, and shut out whoever is in. Raise NothingToUndo or AddressTaken.
 
-    Sessions, password, recovery codes and the second factors of since then are gone: whoever reads the old
-    mailbox comes in by a code, and chooses anew. Later changes are undone with it.
+    Sessions, password, recovery codes and the second factors of since then and of the week before are gone,
+    also passkeys that sign in alone: whoever reads the old mailbox comes in by a code, and chooses anew.
+    Factors older than that stay, and are asked for. Later changes are undone with it.
     """
     change = find(token=token, at=at)
     later = AddressChange.objects.filter(person=change.person_id, changed_at__gte=change.changed_at)
@@ -73,7 +75,7 @@ def undo(*, token: str, at: datetime) -> AddressChange:
     later.filter(undone_at=None).update(undone_at=at)
     person = User.objects.select_for_update(of=("self",), no_key=True).get(pk=change.person_id)
     _make_room(change.old, person)
-    _shut_out(person, since=change.changed_at)
+    _shut_out(person, since=change.changed_at - ADDED_BEFORE)
     person.email = change.old
     person.set_unusable_password()
     try:

@@ -14,7 +14,7 @@ from accounts import addresses, personal_data
 from accounts.models import AddressChange, AuditEntry, Letter, User
 from clubs.models import Club
 from payments.models import Payee
-from tests.accounts.factors import SEED
+from tests.accounts.factors import SEED, code
 from tests.accounts.people import code_in, link_in, newest_to, sign_in
 from tests.factories import PASSWORD, UserFactory
 
@@ -62,6 +62,35 @@ def test_the_link_brings_the_address_back_and_shuts_everybody_out(
     assert thief.get("/me/").status_code == 302
     assert ben.standing > before
     assert AuditEntry.objects.filter(verb="address-restored", subject_id=str(ben.pk)).count() == 1
+
+
+@pytest.mark.parametrize("kind", [Authenticator.Type.TOTP, Authenticator.Type.WEBAUTHN])
+@pytest.mark.parametrize(("hours", "stay"), [(0, 0), (7 * 24 - 1, 0), (7 * 24 + 1, 1)])
+def test_a_factor_of_the_week_before_goes_and_an_older_one_stays(
+    thief: Client, ben: User, kind: Authenticator.Type, hours: int, stay: int
+) -> None:
+    changed_at = AddressChange.objects.get().changed_at
+    added_at = changed_at - timedelta(hours=hours, minutes=1)
+    for one in (kind, Authenticator.Type.RECOVERY_CODES):
+        Authenticator.objects.create(user=ben, type=one, data={}, created_at=added_at)
+    assert Client().post(link_in(newest_to(OLD))).status_code == 200
+    left = Authenticator.objects.filter(user=ben).values_list("type", flat=True)
+    assert list(left) == [kind] * stay
+
+
+def test_the_owner_comes_in_though_the_thief_set_up_an_app_first(client: Client, ben: User) -> None:
+    sign_in(client, ben)
+    client.post("/account/reauthenticate/", {"password": PASSWORD})
+    secret = str(client.get("/account/2fa/totp/activate/").context["form"].secret)
+    assert client.post("/account/2fa/totp/activate/", {"code": code(secret)}).status_code == 302
+    assert Authenticator.objects.filter(user=ben, type=Authenticator.Type.TOTP).exists()
+    change_address(client, NEW)
+    assert Client().post(link_in(newest_to(OLD))).status_code == 200
+    owner = Client()
+    owner.post("/account/login/code/", {"email": OLD})
+    owner.post("/account/login/code/confirm/", {"code": code_in(newest_to(OLD))})
+    assert owner.get("/me/").status_code == 200
+    assert client.get("/me/").status_code == 302
 
 
 def test_the_link_works_once(thief: Client) -> None:
