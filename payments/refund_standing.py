@@ -1,11 +1,13 @@
 """How what was to be given back stands: the words are chosen by the money, not by what was meant."""
 
-from collections import defaultdict
+from collections import Counter, defaultdict
 from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import datetime
 from enum import StrEnum
 from uuid import UUID
+
+from django.db.models import QuerySet
 
 from payments.models import Charge, Dispute, Refund
 from payments.money import Money
@@ -38,6 +40,11 @@ def of(charges: Iterable[Charge]) -> dict[UUID, MoneyBack]:
     taken = Dispute.objects.blocking().filter(charge__in=wanted)
     disputed = set(taken.values_list("charge_id", flat=True))
     return {pk: _stands(charge, rows[pk], is_disputed=pk in disputed) for pk, charge in wanted.items()}
+
+
+def tally(charges: QuerySet[Charge]) -> Counter[Stands]:
+    """Return of how many charges it stands how; three queries for any number of them."""
+    return Counter(each.stands for each in of(charges.only("currency")).values())
 
 
 def _stands(charge: Charge, refunds: list[Refund], *, is_disputed: bool) -> MoneyBack:

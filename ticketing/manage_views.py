@@ -21,6 +21,8 @@ from clubs import officers
 from clubs.models import Club
 from clubs.officers import Power
 from payments import refund_standing, refunds
+from payments.models import Charge
+from payments.refund_standing import Stands
 from payments.states import WrongState
 from ticketing import aftersales, money_back, offers, programme, takings
 from ticketing.forms import BaseOfferFormSet, EventForm, ReasonForm, SearchForm, blank_offers, offers_of
@@ -215,8 +217,23 @@ def sales(request: HttpRequest, slug: str) -> HttpResponse:
         "reason_form": ReasonForm(),
         "is_anything_left": event.did_not_take_place and money_back.is_anything_left(event),
         **_left_out(event),
+        "money_back": _money_back(event),
     }
     return render(request, "ticketing/manage/sales.html", context)
+
+
+def _money_back(event: Event) -> dict[str, int]:
+    """Return of how many ended orders the money is given back, on its way, late, or with a bank."""
+    if event.refunding_since is None:
+        return {}
+    ended = Order.objects.filter(event=event, status__in=[Order.Status.REFUNDED, Order.Status.TOO_LATE])
+    counted = refund_standing.tally(Charge.objects.filter(order__in=ended))
+    return {
+        "given": counted[Stands.GIVEN] + counted[Stands.BY_HAND],
+        "coming": counted[Stands.ON_ITS_WAY],
+        "late": counted[Stands.LATE],
+        "with_bank": counted[Stands.BANK_DECIDES],
+    }
 
 
 def _left_out(event: Event) -> dict[str, object]:

@@ -9,7 +9,9 @@ from pytest_django import DjangoAssertNumQueries
 
 from accounts.models import User
 from clubs.models import Club, Officer
+from payments import refunds
 from payments.models import Refund
+from payments.stripe_records import RefundState
 from tests import factories
 from tests.ticketing import box_office
 from tests.ticketing.box_office import SIGNED_IN
@@ -281,4 +283,51 @@ def test_after_an_evening_that_was_not_delivered_refunds_are_proposed(
     adas.post(f"/manage/events/{event.slug}/refund/", {"reason": "The evening did not take place."})
     money_back.give(at=at)
     assert box_office.again(order).status == Order.Status.REFUNDED
-    assert "Everybody has been refunded" in adas.get(page).content.decode()
+    shown = adas.get(page).content.decode()
+    assert ("Everybody has been refunded" in shown, "The money is on its way back to everybody" in shown) == (
+        False,
+        True,
+    )
+
+
+@pytest.mark.parametrize(
+    ("given", "failed", "title", "figures"),
+    [
+        (0, 0, "The money is on its way back to everybody", ["3 on their way back"]),
+        (1, 0, "The money is on its way back to everybody", ["1 given back", "2 on their way back"]),
+        (
+            1,
+            1,
+            "Not everybody has their money back",
+            ["1 given back", "1 on its way back", "1 did not go through"],
+        ),
+        (3, 0, "Everybody has been refunded", ["3 given back"]),
+    ],
+)
+def test_sales_say_how_far_the_money_of_everybody_has_come(
+    adas: Client,
+    event: Event,
+    seat: TicketType,
+    at: datetime,
+    given: int,
+    failed: int,
+    title: str,
+    figures: list[str],
+) -> None:
+    for _ in range(3):
+        box_office.buy(box_office.fan(), seat, at=at)
+    box_office.buy(
+        box_office.fan(), event.ticket_types.get(name="Standing"), at=at
+    )  # free: no money to count
+    aftersales.cancel_event(event=event, by=event.created_by, reason="Storm", at=at)
+    money_back.give(at=at)
+    rows = list(Refund.objects.order_by("pk"))
+    for row in rows[:given]:
+        refunds.heed(refund=row, state=RefundState(id=f"re_{row.pk}", status="succeeded"), at=at)
+    for row in rows[given : given + failed]:
+        refunds.fail(refund=row, failure="insufficient_funds", at=at)
+    shown = adas.get(f"/manage/events/{event.slug}/sales/").content.decode()
+    assert title in shown
+    words = ("given back", "on its way back", "on their way back", "did not go through")
+    counted = [f"{n} {each}" for each in words for n in range(1, 4) if f">{n} {each}" in shown]
+    assert counted == figures
