@@ -80,12 +80,12 @@ NO_TICKET = {
 
 def found_a_club(ada: Person) -> str:
     ada.open("/clubs/new/")
-    ada.fill("Name", "Night Voices")
+    ada.fill("Name", "Late Voices")
     ada.fill("One line about it", "Stories told in the dark, to whoever stays up")
     ada.page.get_by_label("Time zone").fill("Berlin")
     ada.page.get_by_label("Currency").select_option("EUR")
     ada.press("Found the club")
-    expect(ada.page.get_by_text("Night Voices stands.")).to_be_visible()
+    expect(ada.page.get_by_text("Late Voices stands.")).to_be_visible()
     return ada.path().split("/")[2]
 
 
@@ -211,7 +211,7 @@ def approve(rae: Person, product: Product) -> None:
     rae.sign_in(then="/payments/review/")
     expect(rae.page.get_by_role("heading", name="One more step")).to_be_visible()
     rae.show_second_factor(then="/payments/review/")
-    rae.page.get_by_role("row").filter(has_text="Night Voices").get_by_role("link", name="Review").click()
+    rae.page.get_by_role("row").filter(has_text="Late Voices").get_by_role("link", name="Review").click()
     rae.press(f"Approve {NET}")
     expect(rae.page.get_by_text("Approved. The money is being sent.")).to_be_visible()
 
