@@ -1,11 +1,14 @@
 """What may be typed about oneself. allauth's forms lose their placeholders: every field has its label."""
 
-from collections.abc import Callable
+import struct
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from typing import Any, ClassVar, cast
 
 from allauth.account import forms as allauth
 from allauth.account.fields import SetPasswordField
 from allauth.core.exceptions import ImmediateHttpResponse
+from allauth.mfa.adapter import get_adapter
 from allauth.mfa.base import forms as mfa
 from allauth.mfa.totp import forms as totp
 from allauth.mfa.webauthn import forms as webauthn
@@ -257,15 +260,45 @@ class ActivateAppForm(PlainWords, totp.ActivateTOTPForm):  # type: ignore[misc] 
     LABELS = {"code": _("The code that the app shows")}
 
 
-class PasskeyForm(PlainWords, webauthn.AuthenticateWebAuthnForm):  # type: ignore[misc]  # the same
+# What allauth and fido2 raise where a part is missing, is something else than they await, or cannot be read.
+ODD_SHAPES = (
+    ArithmeticError,
+    AttributeError,
+    LookupError,
+    struct.error,
+    TypeError,
+    ValueError,
+    RecursionError,
+    NotImplementedError,
+)
+
+
+@contextmanager
+def odd_shapes_are_refused() -> Iterator[None]:
+    """Say no, as to a wrong code, to what a script sent in another shape than a passkey's."""
+    try:
+        yield
+    except ODD_SHAPES as error:
+        raise get_adapter().validation_error("incorrect_code") from error
+
+
+class SignedByKey(PlainWords):
+    """Forms with what a passkey signed."""
+
+    def clean_credential(self) -> Any:
+        with odd_shapes_are_refused():
+            return super().clean_credential()  # type: ignore[misc]  # allauth's forms have it
+
+
+class PasskeyForm(SignedByKey, webauthn.AuthenticateWebAuthnForm):  # type: ignore[misc]  # the same
     """What a passkey signed, as second factor."""
 
 
-class PasskeyLoginForm(PlainWords, webauthn.LoginWebAuthnForm):  # type: ignore[misc]  # the same
+class PasskeyLoginForm(SignedByKey, webauthn.LoginWebAuthnForm):  # type: ignore[misc]  # the same
     pass
 
 
-class PasskeyAgainForm(PlainWords, webauthn.ReauthenticateWebAuthnForm):  # type: ignore[misc]  # the same
+class PasskeyAgainForm(SignedByKey, webauthn.ReauthenticateWebAuthnForm):  # type: ignore[misc]  # the same
     pass
 
 
@@ -284,6 +317,10 @@ class AddPasskeyForm(PlainWords, webauthn.AddWebAuthnForm):  # type: ignore[misc
         self.fields["passwordless"].help_text = _(
             "Then you need neither password nor code. The device asks for your finger, your face or a PIN."
         )
+
+    def clean(self) -> Any:
+        with odd_shapes_are_refused():
+            return super().clean()
 
 
 class SettingsForm(forms.ModelForm[User]):

@@ -1,5 +1,6 @@
 """Form fields for what people type, and what is said when it does not fit."""
 
+import json
 import unicodedata
 from typing import Any
 
@@ -97,7 +98,10 @@ class AddressField(forms.CharField):
 
 
 class DataField(forms.JSONField):
-    """JSON from a script of ours. Django's own fails at a number of 5,000 figures and at a deep nest."""
+    """An object of JSON from a script of ours, that PostgreSQL can keep.
+
+    Django's own fails at a number of 5,000 figures and at a deep nest, and takes NUL and NaN.
+    """
 
     longest = 100_000
 
@@ -105,6 +109,11 @@ class DataField(forms.JSONField):
         if isinstance(value, str) and len(value) > self.longest:
             raise ValidationError(self.error_messages["invalid"], code="invalid")
         try:
-            return super().to_python(value)
-        except (ValueError, RecursionError):
+            data = super().to_python(value)
+            text = json.dumps(data, allow_nan=False, ensure_ascii=False)
+            text.encode()
+        except (ValueError, TypeError, RecursionError):
             raise ValidationError(self.error_messages["invalid"], code="invalid") from None
+        if data is not None and (not isinstance(data, dict) or "\\u0000" in text):
+            raise ValidationError(self.error_messages["invalid"], code="invalid")
+        return data
