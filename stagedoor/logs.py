@@ -1,5 +1,6 @@
 """Structured logs: one event per line, JSON in production, readable in development. No addresses, no SDP."""
 
+import logging
 from typing import Any
 
 import structlog
@@ -14,6 +15,13 @@ SHARED: list[Processor] = [
     structlog.processors.TimeStamper(fmt="iso", utc=True),
     structlog.processors.StackInfoRenderer(),
 ]
+
+
+def without_traceback_of_refusals(record: logging.LogRecord) -> bool:
+    """Let each record pass; what was refused on purpose (4xx) is one line, whoever raised it."""
+    if 400 <= getattr(record, "status_code", 0) < 500:
+        record.exc_info = record.exc_text = None
+    return True
 
 
 def config(*, level: str, as_json: bool) -> dict[str, Any]:
@@ -43,7 +51,10 @@ def config(*, level: str, as_json: bool) -> dict[str, Any]:
                 "foreign_pre_chain": SHARED,
             }
         },
-        "handlers": {"console": {"class": "logging.StreamHandler", "formatter": "structured"}},
+        "filters": {"refusals": {"()": lambda: without_traceback_of_refusals}},
+        "handlers": {
+            "console": {"class": "logging.StreamHandler", "formatter": "structured", "filters": ["refusals"]}
+        },
         "root": {"handlers": ["console"], "level": level},
         "loggers": {
             # Their lines hold addresses, paths with secrets or SDP: warnings only.

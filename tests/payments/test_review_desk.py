@@ -1,10 +1,13 @@
 """The review desk: staff with a second factor decide, once, with the evidence before them."""
 
+import io
+import logging
 from collections.abc import Callable
 from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Any
 
 import pytest
+import structlog
 from django.contrib.messages import get_messages
 from django.db import connection
 from django.test import Client
@@ -15,6 +18,7 @@ from accounts.models import User
 from payments import evidence, payouts, permissions
 from payments.models import Charge, Payee, Payout
 from payments.money import Money
+from stagedoor import logs
 from tests import factories
 from tests.accounts.factors import let_time_pass
 from tests.payments.conftest import at_the_desk
@@ -48,6 +52,24 @@ def test_only_finance_staff_come_in(client: Client, ada: User, sheet: str) -> No
     for page in (DESK, sheet):
         assert client.get(page).status_code == 403
     assert client.post(f"{sheet}approve/").status_code == 403
+
+
+def test_a_stranger_at_the_desk_is_one_line_in_the_log(client: Client, ada: User, sheet: str) -> None:
+    made = logs.config(level="INFO", as_json=False)
+    out = io.StringIO()
+    handler = logging.StreamHandler(out)
+    formatter = {key: value for key, value in made["formatters"]["structured"].items() if key != "()"}
+    handler.setFormatter(structlog.stdlib.ProcessorFormatter(**formatter))
+    for name in made["handlers"]["console"]["filters"]:
+        handler.addFilter(made["filters"][name]["()"]())
+    logging.getLogger().addHandler(handler)
+    client.force_login(ada)
+    try:
+        assert client.get(sheet).status_code == 403
+    finally:
+        logging.getLogger().removeHandler(handler)
+    assert len(out.getvalue().splitlines()) == 1
+    assert "Forbidden" in out.getvalue()
 
 
 def test_finance_staff_need_their_second_factor(client: Client, rae: User, asked: Payout, sheet: str) -> None:
