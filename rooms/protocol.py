@@ -3,10 +3,13 @@
 A browser sends requests `{op, id, …}`; each gets one `ok` or `err` with its id. Events come by themselves.
 """
 
+import unicodedata
 from enum import IntEnum
 from typing import Annotated, Final, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, TypeAdapter
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, TypeAdapter
+
+from core import seen
 
 VERSION: Final = 1
 MOST_BYTES: Final = 4096  # of one message from a browser
@@ -35,6 +38,16 @@ class Close(IntEnum):
 # After these a browser does not come back by itself.
 FINAL: Final = frozenset({Close.REMOVED, Close.ROOM_CLOSED, Close.TICKET_GONE, Close.TAKEN_OVER})
 
+
+def _as_typed(text: str) -> str:
+    """Return a line as the fields of forms take it. Raise ValueError for what nobody can see."""
+    line = " ".join(unicodedata.normalize("NFC", text).split())
+    if seen.is_hidden(line):
+        raise ValueError("hidden characters")
+    return line
+
+
+Line = Annotated[str, AfterValidator(_as_typed)]
 Half = Literal["listen", "speak"]  # of somebody's sound
 SeatId = Annotated[str, Field(pattern=r"^[0-9a-f]{32}$")]
 
@@ -60,7 +73,7 @@ class OnAnySeat(Request):
 class Hello(Request):
     op: Literal["hello"]
     v: Literal[1]
-    grant: Annotated[str, Field(min_length=20, max_length=64)]
+    grant: Annotated[str, Field(pattern=r"^[A-Za-z0-9_-]{20,64}$")]
 
 
 class Ping(Request):
@@ -114,7 +127,7 @@ class Demote(OnSeat):
 
 class Remove(OnSeat):
     op: Literal["remove"]
-    reason: Annotated[str, Field(max_length=200)] = ""
+    reason: Annotated[Line, Field(max_length=200)] = ""
 
 
 class OpenDoors(Request):

@@ -283,6 +283,15 @@ async def test_the_same_page_coming_back_early_ends_its_dead_socket(
             assert (await second.ask("ping"))["op"] == "ok"
 
 
+async def test_a_reason_that_nobody_can_type_is_refused_and_the_socket_stays(
+    pages: tuple[Page, Page], ben: User
+) -> None:
+    adas, _bens = pages
+    await adas.say("remove", id=7, seat=(await seat_of(ben)).pk, reason="a\0b")
+    assert (await adas.until("err"))["code"] == "bad_message"
+    assert (await adas.ask("ping"))["op"] == "ok"
+
+
 async def test_who_is_removed_is_told_so_and_cannot_come_back(
     pages: tuple[Page, Page], ben: User, tonight: Event, at: datetime
 ) -> None:
