@@ -201,7 +201,7 @@ def _report_paid_elsewhere(subscription: Subscription, invoice: InvoiceState, *,
             "A month of “%(description)s” (%(amount)s) was marked as paid outside Stripe. It counts as paid "
             "for the member; no money came, so there is none in the books for the creator."
         )
-        % {"description": subscription.description, "amount": invoice.due},
+        % {"description": subscription.description, "amount": invoice.due.shown},
         subject=subscription,
         stripe_id=invoice.id,
         at=at,

@@ -2,6 +2,24 @@
 
 from django.db import migrations, models
 
+# What was written before there were bounds goes to the nearest one. Running memberships keep their own price.
+BOUNDS = {
+    'CHF': (50, 100000),
+    'DKK': (250, 1000000),
+    'EUR': (50, 100000),
+    'GBP': (30, 100000),
+    'JPY': (50, 150000),
+    'NOK': (300, 1000000),
+    'PLN': (200, 500000),
+    'SEK': (300, 1000000),
+    'USD': (50, 100000),
+}
+NEAREST = ''.join(
+    f"UPDATE clubs_plan SET price_minor = LEAST(GREATEST(price_minor, {least}), {most}) WHERE currency = '{currency}' "
+    f"AND price_minor NOT BETWEEN {least} AND {most};\n"
+    for currency, (least, most) in BOUNDS.items()
+)
+
 
 class Migration(migrations.Migration):
 
@@ -14,6 +32,7 @@ class Migration(migrations.Migration):
             model_name='plan',
             name='a_plan_costs_something',
         ),
+        migrations.RunSQL(NEAREST + 'SET CONSTRAINTS ALL IMMEDIATE;', migrations.RunSQL.noop),
         migrations.AddConstraint(
             model_name='plan',
             constraint=models.CheckConstraint(condition=models.Q(models.Q(('currency', 'CHF'), ('price_minor__gte', 50), ('price_minor__lte', 100000)), models.Q(('currency', 'DKK'), ('price_minor__gte', 250), ('price_minor__lte', 1000000)), models.Q(('currency', 'EUR'), ('price_minor__gte', 50), ('price_minor__lte', 100000)), models.Q(('currency', 'GBP'), ('price_minor__gte', 30), ('price_minor__lte', 100000)), models.Q(('currency', 'JPY'), ('price_minor__gte', 50), ('price_minor__lte', 150000)), models.Q(('currency', 'NOK'), ('price_minor__gte', 300), ('price_minor__lte', 1000000)), models.Q(('currency', 'PLN'), ('price_minor__gte', 200), ('price_minor__lte', 500000)), models.Q(('currency', 'SEK'), ('price_minor__gte', 300), ('price_minor__lte', 1000000)), models.Q(('currency', 'USD'), ('price_minor__gte', 50), ('price_minor__lte', 100000)), _connector='OR'), name='a_plan_costs_what_a_month_may_cost'),

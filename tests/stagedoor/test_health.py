@@ -1,4 +1,9 @@
+import os
+import signal
+import time
+
 import pytest
+from django.db import connection
 from django.test import Client
 from pytest_django import Settings
 
@@ -22,3 +27,19 @@ def test_readyz_names_the_part_that_does_not_answer(client: Client, settings: Se
         503,
         {"status": "unready", "database": True, "redis": False},
     )
+
+
+@pytest.mark.django_db
+def test_readyz_answers_while_the_database_hangs(client: Client) -> None:
+    with connection.cursor() as cursor:
+        cursor.execute("SELECT pg_read_file('postmaster.pid')")
+        server = int(cursor.fetchone()[0].splitlines()[0])
+    began = time.monotonic()
+    os.kill(server, signal.SIGSTOP)
+    try:
+        answer = client.get("/readyz")
+    finally:
+        os.kill(server, signal.SIGCONT)
+    assert (answer.status_code, answer.json()["database"]) == (503, False)
+    assert time.monotonic() - began < 10
+    assert client.get("/readyz").status_code == 200

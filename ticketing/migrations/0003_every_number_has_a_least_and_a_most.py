@@ -3,6 +3,30 @@
 from django.conf import settings
 from django.db import migrations, models
 
+# What was written before there were bounds goes to the nearest one.
+LEAST = {
+    'CHF': 50,
+    'DKK': 250,
+    'EUR': 50,
+    'GBP': 30,
+    'JPY': 50,
+    'NOK': 300,
+    'PLN': 200,
+    'SEK': 300,
+    'USD': 50,
+}
+NEAREST = """
+UPDATE ticketing_event SET minutes = 720 WHERE minutes > 720;
+UPDATE ticketing_tickettype SET capacity = 1000000 WHERE capacity > 1000000 AND held + sold <= 1000000;
+UPDATE ticketing_tickettype SET capacity = NULL WHERE capacity > 1000000;
+UPDATE ticketing_tickettype SET per_person = 50 WHERE per_person > 50;
+UPDATE ticketing_tickettype SET price_minor = 99999999 WHERE price_minor > 99999999;
+""" + ''.join(
+    f"UPDATE ticketing_tickettype SET price_minor = {least} "
+    f"WHERE currency = '{currency}' AND price_minor > 0 AND price_minor < {least};\n"
+    for currency, least in LEAST.items()
+)
+
 
 class Migration(migrations.Migration):
 
@@ -30,6 +54,7 @@ class Migration(migrations.Migration):
             model_name='tickettype',
             name='a_person_may_have_one_at_least',
         ),
+        migrations.RunSQL(NEAREST + 'SET CONSTRAINTS ALL IMMEDIATE;', migrations.RunSQL.noop),
         migrations.AddConstraint(
             model_name='event',
             constraint=models.CheckConstraint(condition=models.Q(('minutes__gte', 1), ('minutes__lte', 720)), name='an_event_lasts_a_while'),

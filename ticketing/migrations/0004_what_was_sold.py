@@ -2,6 +2,13 @@
 
 from django.db import migrations, models
 
+# Of what was sold before, what is announced now is the best that is known.
+FILL = """
+UPDATE ticketing_order o SET sold_starts_at = e.starts_at, sold_minutes = e.minutes
+  FROM ticketing_event e WHERE e.id = o.event_id;
+UPDATE ticketing_ticket t SET sold_as = k.name FROM ticketing_tickettype k WHERE k.id = t.ticket_type_id;
+"""
+
 
 class Migration(migrations.Migration):
 
@@ -25,4 +32,5 @@ class Migration(migrations.Migration):
             name='sold_as',
             field=models.CharField(blank=True, help_text='What its type was called when it was sold.', max_length=60),
         ),
+        migrations.RunSQL(FILL, migrations.RunSQL.noop),
     ]

@@ -4,6 +4,12 @@ import core.columns
 from django.db import migrations, models
 
 
+def fill(apps, schema_editor):
+    types = apps.get_model('ticketing', 'TicketType').objects.order_by('position', 'pk')
+    core.columns.tell_apart(types, of='name', within='event_id', otherwise='Ticket')
+    schema_editor.execute('SET CONSTRAINTS ALL IMMEDIATE')
+
+
 class Migration(migrations.Migration):
 
     dependencies = [
@@ -20,6 +26,7 @@ class Migration(migrations.Migration):
             name='seen_name',
             field=core.columns.SkeletonField(of='name'),
         ),
+        migrations.RunPython(fill, migrations.RunPython.noop),
         migrations.AddConstraint(
             model_name='tickettype',
             constraint=models.UniqueConstraint(fields=('event', 'seen_name'), name='one_ticket_type_of_a_name_per_event'),
