@@ -152,8 +152,8 @@ def take_payment(*, subscription: Subscription, invoice: InvoiceState, at: datet
         return set()
     row = Subscription.objects.select_for_update(of=("self",), no_key=True).get(pk=subscription.pk)
     charge, is_first = _charge_for(row, invoice, at=at)
-    if invoice.was_paid_elsewhere:
-        _report_paid_elsewhere(row, invoice, at=at)
+    if invoice.was_paid_elsewhere and invoice.due is not None:
+        _report_paid_elsewhere(row, invoice, due=invoice.due, at=at)
     if invoice.starts_at is None or invoice.ends_at is None:
         return {"paid"} if is_first else set()
     times = {"starts_at": invoice.starts_at, "ends_at": invoice.ends_at}
@@ -193,7 +193,9 @@ def _charge_for(
     return charge, is_first
 
 
-def _report_paid_elsewhere(subscription: Subscription, invoice: InvoiceState, *, at: datetime) -> None:
+def _report_paid_elsewhere(
+    subscription: Subscription, invoice: InvoiceState, *, due: Money, at: datetime
+) -> None:
     cases.report(
         kind=Case.Kind.INVOICE,
         cause=reference_of(invoice),
@@ -201,7 +203,7 @@ def _report_paid_elsewhere(subscription: Subscription, invoice: InvoiceState, *,
             "A month of “%(description)s” (%(amount)s) was marked as paid outside Stripe. It counts as paid "
             "for the member; no money came, so there is none in the books for the creator."
         )
-        % {"description": subscription.description, "amount": invoice.due.shown},
+        % {"description": subscription.description, "amount": due.shown},
         subject=subscription,
         stripe_id=invoice.id,
         at=at,

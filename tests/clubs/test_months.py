@@ -96,7 +96,7 @@ def test_a_month_marked_as_paid_elsewhere_counts_and_is_a_case(
     assert until(member) > first + timedelta(days=27)
     case = Case.objects.get()
     assert (case.kind, case.stripe_id) == ("invoice", invoice)
-    assert "5.00" in case.what
+    assert "€5.00" in case.what
     assert Charge.objects.count() == 1
     assert books.check(ask_stripe=True) == []
 
