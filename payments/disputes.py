@@ -5,7 +5,7 @@ from datetime import datetime
 from django.db import transaction
 
 from accounts import audit
-from payments import ledger, pots
+from payments import failed_refunds, ledger, pots
 from payments.models import Charge, Dispute, LedgerAccount
 from payments.money import Money
 from payments.stripe_records import DisputeState
@@ -42,6 +42,7 @@ def heed(*, charge: Charge, state: DisputeState, at: datetime) -> Dispute:
     if state.is_reinstated and dispute.reinstated_at is None:
         _reinstate(dispute, charge, at=at)
     dispute.save()
+    failed_refunds.bank_decided(charge, at=at)
     return dispute
 
 

@@ -7,12 +7,15 @@ balance until the buyer has it, or a person has decided otherwise.
 from datetime import datetime, timedelta
 
 from django.db import transaction
+from django.db.models import Exists, OuterRef, QuerySet
 from django.utils.translation import gettext as _
 
 from accounts import audit
 from accounts.models import User
 from payments import cases, letters, refund_postings
-from payments.models import Case, Charge, Refund
+from payments.models import Case, Charge, Dispute, Refund
+from payments.money import Money
+from payments.nudges import nudge
 from payments.states import move
 
 Status = Refund.Status
@@ -20,6 +23,7 @@ Status = Refund.Status
 PASSES = {"balance_insufficient", "declined", "insufficient_funds", "processing_error", "unknown"}
 PAUSES = (timedelta(hours=1), timedelta(days=1), timedelta(days=3))
 BANK_DECIDES = "charge_disputed"
+GIVEN_MEANWHILE = "charge_disputed, and given back meanwhile"
 
 
 class NotWaiting(Exception):
@@ -29,15 +33,31 @@ class NotWaiting(Exception):
 def next_attempt(refund: Refund, *, at: datetime) -> Refund | None:
     """Return the row that takes a failed refund's place, in the caller's transaction; it is not posted yet.
 
-    None where the buyer has gone to the bank: the bank decides, and the money must not go back twice. Where
-    another try cannot help, the row waits for a person, and a case says so. The buyer is told, once.
+    None where the buyer has gone to the bank: the bank decides, and the money must not go back twice; see
+    `bank_decided` for what follows. Where another try cannot help, the row waits for a person, and a case
+    says so. The buyer is told, once.
     """
-    if refund.failure == BANK_DECIDES:
-        _report(refund, subject=refund, at=at)
-        return None
     tries = _tries(refund)
-    helps = refund.failure in PASSES and tries <= len(PAUSES)
-    anew = Refund.objects.create(
+    helps = refund.failure in PASSES
+    if refund.failure == BANK_DECIDES:
+        helps = _bank_left_it(refund.charge)  # while Stripe was asked
+        if not helps:
+            letters.refund_late(refund=refund, at=at)
+            wait_for_the_bank(refund, at=at)
+            return None
+    helps = helps and tries <= len(PAUSES)
+    anew = _follow(refund, due=at + PAUSES[tries - 1] if helps else None, at=at)
+    if refund.follows_id is None:
+        letters.refund_late(refund=anew, at=at)
+    else:
+        cases.it_worked(cause=_cause(refund.follows), note=_("Tried again, and it failed again."), at=at)
+    if not helps:
+        _report(refund, subject=anew, at=at)
+    return anew
+
+
+def _follow(refund: Refund, *, due: datetime | None, at: datetime) -> Refund:
+    return Refund.objects.create(
         charge=refund.charge,
         amount_minor=refund.amount_minor,
         fee_minor=refund.fee_minor,
@@ -46,17 +66,74 @@ def next_attempt(refund: Refund, *, at: datetime) -> Refund | None:
         asked_by=refund.asked_by,
         created_at=at,
         follows=refund,
-        next_attempt_at=at + PAUSES[tries - 1] if helps else None,
-        given_up_at=None if helps else at,
-        last_error="" if helps else refund.failure,
+        next_attempt_at=due,
+        given_up_at=None if due else at,
+        last_error="" if due else refund.failure,
     )
-    if refund.follows_id is None:
-        letters.refund_late(refund=anew, at=at)
-    else:
-        cases.it_worked(cause=_cause(refund.follows), note=_("Tried again, and it failed again."), at=at)
-    if not helps:
-        _report(refund, subject=anew, at=at)
-    return anew
+
+
+# ---- The bank decides
+
+
+def with_the_bank() -> QuerySet[Refund]:
+    """Return the refunds that were refused since a bank decides, and of which it has not decided yet.
+
+    They are undone in the books, where the dispute itself takes the money; they are owed all the same.
+    """
+    lost = Dispute.objects.filter(charge=OuterRef("charge"), stripe_status=Dispute.LOST)
+    return Refund.objects.filter(~Exists(lost), status=Status.FAILED, failure=BANK_DECIDES, followed_by=None)
+
+
+def wait_for_the_bank(refund: Refund, *, at: datetime) -> None:
+    """Let a refused refund wait until its dispute has ended, in the caller's transaction; a case says so."""
+    _report(refund, subject=refund, at=at)
+    _end_lost(refund, at=at)
+
+
+def bank_decided(charge: Charge, *, at: datetime) -> None:
+    """Do what follows from the disputes of a charge for what was refused because of them.
+
+    In the caller's transaction, which has locked the charge. Left with us: it is sent after commit. Given to
+    the buyer: nothing is owed any more. Not decided, or not back with us yet: it waits on.
+    """
+    refused = charge.refunds.filter(status=Status.FAILED, failure=BANK_DECIDES, followed_by=None)
+    for refund in refused.order_by("created_at", "pk"):
+        refund.charge = charge
+        if _bank_left_it(charge):
+            _owe_again(refund, at=at)
+        else:
+            _end_lost(refund, at=at)
+
+
+def _bank_left_it(charge: Charge) -> bool:
+    disputes = Dispute.objects.filter(charge=charge)
+    return disputes.exists() and not disputes.blocking().exists()
+
+
+def _owe_again(refund: Refund, *, at: datetime) -> None:
+    charge, left = refund.charge, refund.charge.remainder()
+    if charge.unreturned().minor <= 0:
+        Refund.objects.filter(pk=refund.pk).update(failure=GIVEN_MEANWHILE)
+        cases.it_worked(cause=_cause(refund), note=_("It was given back another way meanwhile."), at=at)
+        return
+    if left.amount.minor <= 0:
+        return  # Stripe says first that the dispute has ended, and then that the money is back
+    amount = Money(min(refund.amount_minor, left.amount.minor), charge.currency)
+    refund.amount_minor, refund.fee_minor = (
+        amount.minor,
+        left.fee.prorate(part=amount, whole=left.amount).minor,
+    )
+    anew = _follow(refund, due=at, at=at)
+    refund_postings.post([anew], at=at)
+    cases.it_worked(cause=_cause(refund), note=_("The bank left the money with us. It is sent."), at=at)
+    audit.record(actor=None, verb="refund-owed-again", subject=anew, reason=refund.reason, at=at)
+    nudge("payments.tasks.send_refund", str(anew.pk))
+
+
+def _end_lost(refund: Refund, *, at: datetime) -> None:
+    lost = Dispute.objects.filter(charge=refund.charge, stripe_status=Dispute.LOST)
+    if lost.filter(amount_minor__gte=refund.amount_minor).exists():
+        cases.it_worked(cause=_cause(refund), note=_("The bank gave the buyer the money back."), at=at)
 
 
 def _tries(refund: Refund) -> int:
@@ -75,7 +152,8 @@ def _report(refund: Refund, *, subject: Refund, at: datetime) -> None:
     if subject == refund:
         what = _(
             "A refund of %(amount)s was refused, since the buyer has gone to the bank. The bank decides. "
-            "Look whether the dispute covers what was promised."
+            "If it leaves the money with us, the refund is sent by itself; if it gives the buyer all of it, "
+            "nothing more is owed. Either settles this case. If it gives back less, you decide on the rest."
         )
     else:
         what = _(

@@ -94,6 +94,32 @@ def ask(
 
 
 @transaction.atomic
+def owe(*, charge: Charge, reason: str, by: User | None, at: datetime) -> Refund | None:
+    """Return the refund of all that is left of a paid charge, also where a bank decides first.
+
+    In the caller's transaction. Where it decides, the refund is refused already and waits: it is asked for by
+    itself once the bank has left the money with us. None: everything was given back before.
+    """
+    try:
+        return ask(charge=charge, reason=reason, by=by, at=at)
+    except (ChargeDisputed, NothingLeftToRefund):
+        charge = Charge.objects.select_for_update(of=("self",), no_key=True).get(pk=charge.pk)
+    amount = charge.unreturned()
+    if charge.status != Charge.Status.PAID or amount.minor <= 0:
+        return None
+    whole = Remainder(amount, charge.fee.prorate(part=amount, whole=charge.amount))
+    refund = _promise(charge, amount, whole, reason=reason, by=by, at=at)
+    refund.status, refund.failure = Refund.Status.FAILED, failed_refunds.BANK_DECIDES
+    refund.next_attempt_at = None
+    refund.save(force_insert=True)
+    both = [refund]  # promised and undone: the dispute itself takes the money
+    refund_postings.post(both, undone=both, at=at)
+    audit.record(actor=by, verb="refund-waits-for-the-bank", subject=refund, reason=reason, at=at)
+    failed_refunds.wait_for_the_bank(refund, at=at)
+    return refund
+
+
+@transaction.atomic
 def ask_many(*, charges: Iterable[Charge], reason: str, by: User | None, at: datetime) -> Asked:
     """Give back all that is left of many charges, in the caller's transaction; they are sent after commit.
 

@@ -42,8 +42,10 @@ def order_paid(*, order: Order, at: datetime) -> None:
     )
 
 
-def paid_too_late(*, order: Order, at: datetime) -> None:
-    _write(f"order-too-late-{order.pk}", order.buyer, "paid_too_late", order.event, at, order=order)
+def paid_too_late(*, order: Order, refund: Refund | None, at: datetime) -> None:
+    """Tell the buyer that there is no seat, and that the money comes back, or that their bank decides."""
+    key, bank_decides = f"order-too-late-{order.pk}", refund is not None and refund.status == "failed"
+    _write(key, order.buyer, "paid_too_late", order.event, at, order=order, bank_decides=bank_decides)
 
 
 def refunded(*, order: Order, refund: Refund | None, reason: str, at: datetime) -> None:

@@ -21,7 +21,7 @@ from django.utils.translation import gettext as _
 
 from accounts import audit
 from core import retries
-from payments import cases, refunds
+from payments import cases, failed_refunds, refunds
 from payments.models import Case, Dispute, Refund
 from payments.states import move_all
 from ticketing import aftersales, held_too_long, letters, seats
@@ -38,6 +38,7 @@ PATIENCE = retries.Patience(
 )
 WAITS_FOR_A_PERSON = Q(status=Refund.Status.WANTED, given_up_at__isnull=False)
 LIVING = (Order.Status.HELD, Order.Status.PAID)
+RETURNED = (Order.Status.REFUNDED, Order.Status.TOO_LATE)
 
 
 def give(*, at: datetime) -> int:
@@ -67,9 +68,7 @@ def left_out(event: Event) -> QuerySet[Order]:
     orders = Order.objects.filter(event=event).annotate(bank_decides=by_bank, refund_refused=refused)
     stuck = Q(status=Order.Status.HELD, given_up_at__isnull=False)
     return orders.filter(
-        Q(status=Order.Status.PAID, bank_decides=True)
-        | Q(status=Order.Status.REFUNDED, refund_refused=True)
-        | stuck
+        Q(status=Order.Status.PAID, bank_decides=True) | Q(status__in=RETURNED, refund_refused=True) | stuck
     ).order_by("placed_at", "pk")
 
 
@@ -88,16 +87,19 @@ def _with_the_bank() -> Exists:
 
 
 def _refused() -> Exists:
-    """Tell whether an order's refund did not come through and waits for a person of finance."""
-    return Exists(Refund.objects.filter(WAITS_FOR_A_PERSON, charge=OuterRef("charge")))
+    """Tell whether an order's refund did not come through and waits for a person of finance, or a bank."""
+    return Exists(_not_come_through().filter(charge=OuterRef("charge")))
+
+
+def _not_come_through() -> QuerySet[Refund]:
+    by_bank = failed_refunds.with_the_bank().values("pk")
+    return Refund.objects.filter(WAITS_FOR_A_PERSON | Q(pk__in=by_bank))
 
 
 def _open_again() -> None:
-    """Events that were done are not, once a bank has sent a refund back."""
-    refused = Refund.objects.filter(
-        WAITS_FOR_A_PERSON,
-        charge__order__status=Order.Status.REFUNDED,
-        charge__order__event__refunding_done_at__isnull=False,
+    """Events that were done are not, once a bank has sent a refund back, or keeps one from being sent."""
+    refused = _not_come_through().filter(
+        charge__order__status__in=RETURNED, charge__order__event__refunding_done_at__isnull=False
     )
     events = set(refused.values_list("charge__order__event", flat=True))
     if events:
@@ -120,7 +122,7 @@ def _piece(event: Event, *, at: datetime) -> int:
 
 def _unsettled(event: Event) -> QuerySet[Order]:
     orders = Order.objects.filter(event=event).annotate(refund_refused=_refused())
-    return orders.filter(Q(status__in=LIVING) | Q(status=Order.Status.REFUNDED, refund_refused=True))
+    return orders.filter(Q(status__in=LIVING) | Q(status__in=RETURNED, refund_refused=True))
 
 
 def _let_go_of_held(event: Event, *, at: datetime) -> int:
@@ -195,7 +197,7 @@ def _leave_out(event: Event, *, at: datetime) -> None:
 def _leave_one_out(order: Order, *, at: datetime) -> None:
     if not Order.objects.filter(pk=order.pk, left_out_at=None).update(left_out_at=at):
         return
-    bank_decides = bool(getattr(order, "bank_decides", False))
+    bank_decides = order.is_paid and bool(getattr(order, "bank_decides", False))
     if bank_decides:
         letters.left_out(order=order, reason=order.event.refunding_because, at=at)
         what = _(

@@ -314,9 +314,9 @@ def _return_the_money(order: Order, at: datetime) -> None:
     if order.is_held:
         _unseat(order, at)
     move(order, Order.Status.TOO_LATE)
-    refunds.ask(charge=order.charge, reason="paid too late", by=None, at=at)
+    refund = refunds.owe(charge=order.charge, reason="paid too late", by=None, at=at)
     if order.buyer.closed_at is None:
-        letters.paid_too_late(order=order, at=at)
+        letters.paid_too_late(order=order, refund=refund, at=at)
     log.warning("paid_too_late", order=str(order.pk))
 
 

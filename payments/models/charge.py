@@ -149,6 +149,11 @@ class Charge(Retried):
         """Return what is left of it. Two queries; true as long as the caller holds the row's lock."""
         return remainders([self])[self.pk]
 
+    def unreturned(self) -> Money:
+        """Return what no refund has given back, or is about to, whatever a bank holds of it meanwhile."""
+        given = self.refunds.exclude(status="failed").aggregate(minor=models.Sum("amount_minor"))
+        return Money(self.amount_minor - (given["minor"] or 0), self.currency)
+
 
 class FeeQuestion(Retried):
     """What did Stripe keep of this charge? Asked until Stripe has booked it, oldest first."""

@@ -93,6 +93,8 @@ def close(world: World, dispute: Row, *, won: bool, at: int) -> None:
         emit(world, "charge.dispute.closed", dispute, at=at)
         return
     if won:
+        charge = world.state.get("charge", dispute.body["charge"], account=None)
+        world.state.remember(charge, charged_back=False)  # what the bank has left with us may be refunded
         back = balance.post(
             world,
             account=None,

@@ -178,7 +178,7 @@ def test_in_no_letter_does_a_persons_text_become_more(
     passed = order.tickets.get(holder=None)
     passing.take(ticket=passed, by=max, at=at)
     late = box_office.hold(max, event.ticket_types.get(price_minor=1200), at=at)
-    letters.paid_too_late(order=late, at=at)
+    letters.paid_too_late(order=late, refund=None, at=at)
     letters.left_out(order=order, reason=hostile.harm("LREASON", 200), at=at)
     aftersales.refund(order=order, by=ada, reason=hostile.harm("RREASON", 200), at=at)
     payment_letters.payout_decided(payout=payout, at=at)

@@ -62,7 +62,7 @@ def test_letters_about_money_back_stay_small_too(event: Event, ben: User, at: da
     order = box_office.buy(ben, event.ticket_types.get(price_minor=0), at=at)
     letters.refunded(order=order, refund=None, reason=letter * 200, at=at)
     letters.left_out(order=order, reason=letter * 200, at=at)
-    letters.paid_too_late(order=order, at=at)
+    letters.paid_too_late(order=order, refund=None, at=at)
     letters.ticket_taken(ticket=order.tickets.get(), at=at)
     letters.guest_lost_ticket(ticket=order.tickets.get(), at=at)
     for written in Letter.objects.all():
