@@ -164,8 +164,12 @@ PROMISES = {
         SELECT p.id, y.by_id FROM payments_payout p
         JOIN payments_approval y ON y.payout_id = p.id AND y.voided_at IS NULL
         JOIN payments_interest i ON i.payee_id = p.payee_id AND i.user_id = y.by_id
-        WHERE p.status IN ('approved', 'sending', 'paid') AND i.since <= y.at
-          AND (i.until IS NULL OR i.until > y.at - INTERVAL '90 days')
+        CROSS JOIN LATERAL (
+            -- what is said before sending begins is asked once more then
+            SELECT CASE WHEN p.status = 'approved' THEN y.at ELSE GREATEST(y.at, p.asked_stripe_at) END AS at
+        ) AS counted
+        WHERE p.status IN ('approved', 'sending', 'paid') AND i.since <= counted.at
+          AND (i.until IS NULL OR i.until > counted.at - INTERVAL '90 days')
     """,
     "no payout leaves without the yes of somebody else, and of two above the limit": """
         SELECT p.id FROM payments_payout p

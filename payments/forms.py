@@ -21,10 +21,9 @@ class PayoutForm(forms.Form):
         self.payee = payee
         self.fields["amount"] = AmountField(
             currency=payee.currency,
-            least=1,
             label=_("Amount in %(currency)s") % {"currency": payee.currency},
             error_messages={
-                "least": _("Ask for more than nothing."),
+                "least": _("A payout starts at %(limit)s."),
                 "most": _("%(limit)s at most at a time. Ask again for more."),
             },
         )

@@ -2,7 +2,7 @@
 
 from datetime import datetime, timedelta
 
-from django.db.models import Q
+from django.db.models import Q, QuerySet
 
 from accounts.models import User
 from payments.models import Interest, Payee
@@ -12,5 +12,9 @@ COUNTS_FOR = timedelta(days=90)  # the database says so, too: nobody_with_an_int
 
 def has(user: User, payee: Payee, *, at: datetime) -> bool:
     """Return whether this person has an interest in the payee, or had one within the last 90 days."""
-    lasts = Q(until=None) | Q(until__gt=at - COUNTS_FOR)
-    return Interest.objects.filter(lasts, payee=payee, user=user).exists()
+    return lasting(at=at).filter(payee=payee, user=user).exists()
+
+
+def lasting(*, at: datetime) -> QuerySet[Interest]:
+    """Return every interest that somebody has, or had within the last 90 days."""
+    return Interest.objects.filter(Q(until=None) | Q(until__gt=at - COUNTS_FOR))

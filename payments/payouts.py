@@ -16,9 +16,9 @@ from django.utils.translation import gettext as _
 from accounts import audit
 from accounts.models import User
 from core import retries
-from payments import cases, debts, interests, ledger, letters, limits, pots, stripe_gateway, summary
+from payments import cases, debts, interests, ledger, letters, limits, pots, stripe_gateway, summary, yeses
 from payments.models import Approval, Case, LedgerAccount, Payee, Payout
-from payments.money import Money
+from payments.money import SMALLEST_CHARGE, Money
 from payments.nudges import nudge
 from payments.states import WrongState, move
 from payments.stripe_gateway import StripeRefused
@@ -29,6 +29,7 @@ Kind = LedgerAccount.Kind
 Status = Payout.Status
 
 SENDS_AT_ONCE = 100
+MOST_OPEN = 5  # of one payee at a time: each is read by a person
 # Beyond the day for which a key protects, so that a lost answer is looked up before anybody is troubled.
 PATIENCE = retries.Patience(
     pauses=(timedelta(minutes=1), timedelta(minutes=5), timedelta(minutes=30), timedelta(hours=3)), most=30
@@ -44,6 +45,14 @@ LEAVING = (Status.APPROVED, Status.SENDING)
 
 class NotEnoughMoney(Exception):
     """The balance does not cover the payout."""
+
+
+class TooSmall(Exception):
+    """It costs more to look at than it pays: a payout is the smallest charge of its currency at least."""
+
+
+class TooManyOpen(Exception):
+    """So many payouts of the payee are under way that one has to come to its end first."""
 
 
 class PayeeNotReady(Exception):
@@ -70,18 +79,23 @@ class AlreadyApproved(Exception):
 def request(*, payee: Payee, amount: Money, by: User, attempt: UUID | None = None, at: datetime) -> Payout:
     """Return the request for a payout, its money put aside. One transaction.
 
-    The same `attempt` again (a double click) returns the first. Raise NotEnoughMoney, PayeeNotReady.
+    The same `attempt` again (a double click) returns the first; that of another payee is none.
+    Raise NotEnoughMoney, TooSmall, TooManyOpen, PayeeNotReady.
     """
     payee = pots.lock(payee.pk)
-    known = Payout.objects.filter(pk=attempt, payee=payee).first() if attempt else None
-    if known is not None:
+    known = Payout.objects.filter(pk=attempt).first() if attempt else None
+    if known is not None and known.payee_id == payee.pk:
         return known
     if not payee.can_be_paid:
         raise PayeeNotReady
     if not 0 < amount.minor <= summary.of(payee).payable.minor:
         raise NotEnoughMoney
+    if amount.minor < SMALLEST_CHARGE[amount.currency]:
+        raise TooSmall
+    if Payout.objects.filter(payee=payee, status__in=Payout.OPEN).count() >= MOST_OPEN:
+        raise TooManyOpen
     payout = Payout.objects.create(
-        id=attempt or uuid4(),
+        id=attempt if attempt and known is None else uuid4(),
         payee=payee,
         amount_minor=amount.minor,
         currency=amount.currency,
@@ -126,7 +140,8 @@ def _under_review(payout: Payout, by: User, at: datetime) -> Payout:
 def approve(*, payout: Payout, by: User, at: datetime) -> Payout:
     """Say yes to a payout, for the account that the payee has now. One transaction; it is sent after commit.
 
-    Above the limit (see `limits`) it stays as it is until somebody else says yes, too.
+    Above the limit (see `limits`) it stays as it is until somebody else says yes, too. A yes counts while its
+    sayer may still say it (see `yeses`).
     Raise OwnPayout, HasInterest, AlreadyApproved, Owing, PayeeNotReady, WrongState.
     """
     row = _under_review(payout, by, at)
@@ -137,12 +152,14 @@ def approve(*, payout: Payout, by: User, at: datetime) -> Payout:
     if debts.is_owed(row.payee):
         raise Owing
     account = row.payee.stripe_account_id
-    yeses = Approval.objects.filter(payout=row, destination=account, voided_at=None)
-    _yes, is_new = yeses.get_or_create(payout=row, by=by, destination=account, defaults={"at": at})
+    yeses.void_lapsed(row, at=at)
+    said = Approval.objects.filter(payout=row, destination=account, voided_at=None)
+    _yes, is_new = said.get_or_create(payout=row, by=by, destination=account, defaults={"at": at})
     if not is_new:
         raise AlreadyApproved
     audit.record(actor=by, verb="payout-approved", subject=row, details={"destination": account}, at=at)
-    if not limits.needs_two(row, at=at) or yeses.count() >= 2:
+    needed = 2 if limits.needs_two(row, at=at) else 1
+    if yeses.counting(at=at).filter(payout=row).count() >= needed:
         move(
             row,
             Status.APPROVED,
@@ -265,6 +282,9 @@ def _begin(payout: Payout, *, at: datetime) -> bool:
     if row.payee.stripe_account_id != row.destination:
         # Whoever said yes meant another account.
         reason = _("The payout account changed after the review, so the payout is reviewed again.")
+        _review_again(row, reason=reason, at=at)
+    elif yeses.void_lapsed(row, at=at):
+        reason = _("Somebody who approved it may not any more, so the payout is reviewed again.")
         _review_again(row, reason=reason, at=at)
     elif debts.is_owed(row.payee):
         debts.hold(row, at=at)

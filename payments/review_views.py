@@ -22,9 +22,9 @@ from django.views.decorators.http import require_POST, require_safe
 
 from accounts.factor import second_factor_required
 from accounts.models import AuditEntry, User
-from payments import evidence, interests, limits, payouts, summary
+from payments import evidence, interests, limits, payouts, summary, yeses
 from payments.forms import ReasonForm
-from payments.models import Approval, Case, Payout, Reply
+from payments.models import Case, Payout, Reply
 from payments.states import WrongState
 
 PAYOUTS_A_PAGE = 25
@@ -82,7 +82,8 @@ def _shelf(shelf: str) -> QuerySet[Payout]:
     on_it = Payout.objects.filter(status__in=SHELVES[shelf][1]).select_related("payee", "requested_by")
     # Whoever waits longest comes first; of what is decided, the newest.
     order = "-requested_at" if shelf == "decided" else "requested_at"
-    return on_it.annotate(yeses=Count("approvals", filter=Q(approvals__voided_at=None))).order_by(order, "pk")
+    counts = Q(approvals__in=yeses.counting(at=now()))
+    return on_it.annotate(yeses=Count("approvals", filter=counts)).order_by(order, "pk")
 
 
 @finance_only
@@ -112,8 +113,7 @@ def _payout(pk: UUID) -> Payout:
 
 
 def _page(request: HttpRequest, payout: Payout, form: ReasonForm | None = None) -> HttpResponse:
-    yeses = Approval.objects.filter(payout=payout, destination=payout.payee.stripe_account_id, voided_at=None)
-    by = list(yeses.select_related("by").order_by("at"))
+    by = list(yeses.counting(at=now()).filter(payout=payout).select_related("by").order_by("at"))
     entries = AuditEntry.objects.filter(subject_kind="payments.payout", subject_id=str(payout.pk))
     history = [
         {"entry": entry, "words": VERBS.get(entry.verb, entry.verb)}

@@ -117,6 +117,14 @@ def request_payout(request: HttpRequest, payee: Payee) -> HttpResponse:
             )
         except payouts.NotEnoughMoney:
             form.add_error("amount", _("Your available balance does not cover this."))
+        except payouts.TooSmall:  # the form said so before
+            form.add_error("amount", _("That is too little for a payout."))
+        except payouts.TooManyOpen:
+            form.add_error(
+                None,
+                _("%(count)s payouts are under way already. Ask again when one of them has come to its end.")
+                % {"count": payouts.MOST_OPEN},
+            )
         except payouts.PayeeNotReady:
             form.add_error(None, _("Finish setting up payouts with Stripe first."))
         else:

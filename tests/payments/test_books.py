@@ -12,7 +12,7 @@ from django.core.management import CommandError, call_command
 
 from accounts.models import User
 from payments import books, comparison, ledger, payouts, refunds, tasks
-from payments.models import Approval, Charge, Dispute, LedgerAccount, Payee, Payout, Refund
+from payments.models import Approval, Charge, Dispute, Interest, LedgerAccount, Payee, Payout, Refund
 from payments.money import Money
 from tests import factories
 
@@ -143,6 +143,24 @@ def test_a_payout_that_nobody_else_approved(
         Approval.objects.create(payout=Payout.objects.get(), by=rae, destination="acct_night", at=at)
     Payout.objects.update(status="approved", destination="acct_night", reviewed_by=rae, reviewed_at=at)
     assert broken() == ["no payout leaves without the yes of somebody else, and of two above the limit"]
+
+
+@pytest.mark.parametrize("status", ["approved", "sending", "paid"])
+def test_a_payout_sent_though_its_reviewer_had_an_interest(
+    busy: Payee, rae: User, at: datetime, status: str
+) -> None:
+    Approval.objects.create(payout=Payout.objects.get(), by=rae, destination="acct_night", at=at)
+    Payout.objects.update(
+        status=status,
+        destination="acct_night",
+        stripe_id="tr_1",
+        paid_at=at,
+        reviewed_by=rae,
+        reviewed_at=at,
+        asked_stripe_at=at + timedelta(hours=1),
+    )
+    Interest.objects.create(payee=busy, user=rae, since=at + timedelta(minutes=1))
+    assert ("nobody approves who has an interest in the payee" in broken()) is (status != "approved")
 
 
 def test_money_that_stripe_moved_and_the_books_do_not_know(

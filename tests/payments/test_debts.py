@@ -147,6 +147,7 @@ def test_once_it_is_filled_it_takes_a_new_yes_and_goes(
 def test_two_yeses_of_before_the_debt_count_for_nothing(
     payee: Payee, sold: Sold, ada: User, rae: User, max: User, at: datetime
 ) -> None:
+    User.objects.filter(pk=max.pk).update(is_finance=True)
     charge = sold(300_000, released=True)
     payout = ask(payee, 276_000, ada, at)
     payouts.approve(payout=payout, by=rae, at=at)

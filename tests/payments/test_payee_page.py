@@ -133,7 +133,8 @@ def test_asking_for_a_payout(as_ada: Client, page: str, sold: Callable[..., Char
     ("amount", "words"),
     [
         ("100", "Your available balance does not cover this."),
-        ("0", "Ask for more than nothing."),
+        ("0", "A payout starts at €0.50."),
+        ("0.01", "A payout starts at €0.50."),
         ("-5", "Write the amount in figures, like 12.50."),
         ("2.500", "2.500: do you mean 2,500.00 or 2.50? Write it like one of these."),
         ("2,500.00", "Your available balance does not cover this."),  # as this page itself prints it

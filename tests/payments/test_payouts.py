@@ -12,7 +12,14 @@ from accounts.models import AuditEntry, Letter, User
 from payments import books, payouts, refunds, releases, summary
 from payments.models import Approval, Charge, Payee, Payout, Transfer
 from payments.money import Money
-from payments.payouts import AlreadyApproved, NotEnoughMoney, OwnPayout, PayeeNotReady
+from payments.payouts import (
+    AlreadyApproved,
+    NotEnoughMoney,
+    OwnPayout,
+    PayeeNotReady,
+    TooManyOpen,
+    TooSmall,
+)
 from payments.states import WrongState
 from tests import factories
 
@@ -111,6 +118,33 @@ def test_a_double_click_is_one_request(payee: Payee, sold: Sold, ada: User, at: 
     assert summary.of(payee).reserved.minor == 100
 
 
+def test_the_attempt_of_another_payee_is_none(payee: Payee, sold: Sold, ada: User, at: datetime) -> None:
+    sold(released=True)
+    theirs = ask(payee, 100, ada, at)
+    other = factories.PayeeFactory.create(stripe_account_id="acct_other", transfers_active=True)
+    sold(payee=other, released=True)
+    mine = payouts.request(payee=other, amount=Money(100, "EUR"), by=ada, attempt=theirs.pk, at=at)
+    assert (mine.pk != theirs.pk, mine.payee) == (True, other)
+
+
+def test_what_is_not_worth_looking_at_is_refused(payee: Payee, sold: Sold, ada: User, at: datetime) -> None:
+    sold(released=True)
+    with pytest.raises(TooSmall):
+        ask(payee, 49, ada, at)
+    assert ask(payee, 50, ada, at).status == "requested"
+
+
+def test_a_handful_of_payouts_is_open_at_a_time(
+    payee: Payee, sold: Sold, ada: User, rae: User, at: datetime
+) -> None:
+    sold(released=True)
+    first, *_others = [ask(payee, 50, ada, at) for _ in range(payouts.MOST_OPEN)]
+    with pytest.raises(TooManyOpen):
+        ask(payee, 50, ada, at)
+    payouts.reject(payout=first, by=rae, reason="One at a time, please.", at=at)
+    assert ask(payee, 50, ada, at).status == "requested"
+
+
 # Reviewed.
 
 
@@ -139,6 +173,7 @@ def test_the_database_itself_refuses_the_requester(asked: Payout, ada: User, at:
 def test_a_large_amount_takes_two_people(
     payee: Payee, sold: Sold, ada: User, rae: User, max: User, at: datetime
 ) -> None:
+    User.objects.filter(pk=max.pk).update(is_finance=True)
     sold(300_000, released=True)
     payout = ask(payee, 200_001, ada, at)
     payouts.approve(payout=payout, by=rae, at=at)
@@ -157,6 +192,7 @@ def test_a_yes_counts_only_for_the_account_it_was_given_for(
     max: User,
     at: datetime,
 ) -> None:
+    User.objects.filter(pk=max.pk).update(is_finance=True)
     sold(300_000, released=True)
     payout = ask(payee, 200_001, ada, at)
     payouts.approve(payout=payout, by=rae, at=at)
