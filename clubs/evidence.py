@@ -1,4 +1,4 @@
-"""What clubs tell whoever reviews a payout, and who may see a club's money."""
+"""What clubs tell whoever reviews a payout, and who may see a club's money and say where it is paid."""
 
 from django.utils.formats import date_format
 from django.utils.translation import gettext as _
@@ -8,7 +8,7 @@ from clubs import officers
 from clubs.models import Club, Membership, Officer
 from payments.evidence import Fact, gives_evidence
 from payments.models import Payee
-from payments.permissions import decides
+from payments.permissions import decides, names_managers
 
 
 @gives_evidence
@@ -32,3 +32,9 @@ def club_facts(*, payee: Payee) -> list[Fact]:
 def may_see_club_money(user: User, payee: Payee) -> bool:
     club = Club.objects.filter(payee=payee).first()
     return club is not None and officers.may_see_money(user, club)
+
+
+@names_managers
+def who_manages_the_club(payee: Payee) -> list[User]:
+    theirs = Officer.objects.filter(club__payee=payee, role__in=officers.MANAGING, user__is_active=True)
+    return [officer.user for officer in theirs.select_related("user").order_by("since", "pk")]

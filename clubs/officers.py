@@ -34,6 +34,7 @@ POWERS: dict[str, frozenset[Power]] = {
     Officer.Role.MODERATOR: frozenset({Power.MODERATE}),
     Officer.Role.CASHIER: frozenset({Power.SEE_MONEY}),
 }
+MANAGING = [role for role, powers in POWERS.items() if Power.MANAGE in powers]
 HOSTING = [role for role, powers in POWERS.items() if Power.HOST in powers]
 MODERATING = [role for role, powers in POWERS.items() if Power.MODERATE in powers]
 

@@ -8,6 +8,7 @@ from datetime import datetime
 from django.urls import reverse
 
 from accounts import links, mail
+from payments import permissions
 from payments.models import Payee, Payout, Refund
 from payments.money import Money
 
@@ -29,6 +30,20 @@ def bank_refused(*, payee: Payee, payout_id: str, amount: Money, failure: str, a
     mail.write(
         key=f"bank-{payout_id}", to=payee.email, template="payments/mail/bank_refused", context=context, at=at
     )
+
+
+def account_connected(*, payee: Payee, account_id: str, at: datetime) -> None:
+    """Tell all who manage the payee into which account it is paid from now on, once for each account."""
+    page = reverse("payments:payee", args=[payee.pk])
+    context = {"payee": payee, "account_id": account_id, "url": links.absolute(page)}
+    for user in permissions.managers(payee):
+        mail.write(
+            key=f"account-{account_id}-{user.pk}",
+            to=user.email,
+            template="payments/mail/account_connected",
+            context=context,
+            at=at,
+        )
 
 
 def refund_late(*, refund: Refund, at: datetime) -> None:

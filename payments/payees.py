@@ -38,12 +38,19 @@ def onboard(*, payee: Payee, return_url: str, refresh_url: str, at: datetime) ->
             key=f"account-{payee.pk}-{left}-{asked_for}",
         )
         # An account made meanwhile stays: who reviewed a payout has seen that one.
-        Payee.objects.filter(pk=payee.pk, stripe_account_id="").update(stripe_account_id=account.id)
+        _connect(payee, account.id, at=at)
         payee.refresh_from_db()
         heed(payee=payee, state=account, at=at)
     return stripe_gateway.onboarding_link(
         account_id=payee.stripe_account_id, return_url=return_url, refresh_url=refresh_url
     )
+
+
+@transaction.atomic
+def _connect(payee: Payee, account_id: str, *, at: datetime) -> None:
+    """Pay into this account from now on, if there is none, and tell all who manage the payee."""
+    if Payee.objects.filter(pk=payee.pk, stripe_account_id="").update(stripe_account_id=account_id):
+        letters.account_connected(payee=payee, account_id=account_id, at=at)
 
 
 def choose_country(*, payee: Payee, country: str) -> None:
@@ -102,7 +109,7 @@ def heed(*, payee: Payee, state: AccountState, at: datetime) -> None:
     """Take over how the account stands. `at` is when Stripe was asked: an older answer changes nothing."""
     is_newer = Q(asked_stripe_at=None) | Q(asked_stripe_at__lte=at)
     if state.reference == f"payee-{payee.pk}":  # made for them, and the answer was lost
-        Payee.objects.filter(pk=payee.pk, stripe_account_id="").update(stripe_account_id=state.id)
+        _connect(payee, state.id, at=at)
     Payee.objects.filter(is_newer, pk=payee.pk, stripe_account_id=state.id).update(
         details_submitted=state.details_submitted,
         transfers_active=state.transfers_active,

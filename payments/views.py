@@ -8,6 +8,7 @@ from uuid import UUID
 import structlog
 from django.contrib import messages
 from django.contrib.auth.decorators import login_required
+from django.core.exceptions import PermissionDenied
 from django.core.paginator import Paginator
 from django.db.models import Prefetch
 from django.http import Http404, HttpRequest, HttpResponse
@@ -70,8 +71,11 @@ def _page(
     moved = Paginator(statement.transfers(payee), LINES_A_PAGE).get_page(request.GET.get("page"))
     of_payee = Payout.objects.filter(payee=payee).order_by("-requested_at", "pk")
     payouts_page = Paginator(of_payee.prefetch_related(_replies()), PAYOUTS_SHOWN)
+    managers = permissions.managers(payee)
     context: dict[str, Any] = {
         "payee": payee,
+        "may_connect": request.user in managers,
+        "managers": managers,
         "balances": summary.of(payee),
         "payouts": payouts_page.get_page(request.GET.get("payouts")),
         "form": form or PayoutForm(payee=payee),
@@ -162,6 +166,7 @@ def reply(request: HttpRequest, pk: UUID, payout_pk: UUID) -> HttpResponse:
 @_takes_money_out
 @require_POST
 def onboard(request: HttpRequest, payee: Payee) -> HttpResponse:
+    _refuse_who_does_not_manage(request, payee)
     if not payee.stripe_account_id:
         form = CountryForm(request.POST)
         if not form.is_valid():
@@ -174,7 +179,14 @@ def onboard(request: HttpRequest, payee: Payee) -> HttpResponse:
 @require_safe
 def onboard_again(request: HttpRequest, payee: Payee) -> HttpResponse:
     """Stripe sends people here whose link was used up or too old."""
+    _refuse_who_does_not_manage(request, payee)
     return _to_stripe(request, payee)
+
+
+def _refuse_who_does_not_manage(request: HttpRequest, payee: Payee) -> None:
+    # Whoever may only look would have the money paid into an account of their own.
+    if request.user not in permissions.managers(payee):
+        raise PermissionDenied
 
 
 def _to_stripe(request: HttpRequest, payee: Payee) -> HttpResponse:

@@ -10,7 +10,7 @@ from django.contrib.messages import get_messages
 from django.test import Client
 from django.urls import reverse
 
-from accounts.models import User
+from accounts.models import Letter, User
 from clubs.models import Club, Officer
 from payments import payouts
 from payments.models import Charge, Payee, Payout
@@ -114,7 +114,7 @@ def test_the_page_costs_the_same_for_any_number_of_rows(
     for _ in range(count):
         sold(released=True)
         payouts.request(payee=payee, amount=Money(100, "EUR"), by=ada, at=at)
-    with django_assert_num_queries(21):
+    with django_assert_num_queries(22):
         assert as_ada.get(page).status_code == 200
 
 
@@ -183,6 +183,37 @@ def test_setting_up_leads_to_stripe_and_back(
         page,
         "Stripe has all it needs. You can be paid now.",
     )
+
+
+@pytest.mark.parametrize("account", ["", "acct_night"])
+def test_only_who_manages_the_club_connects_its_account(
+    stand_in: "StandIn", client: Client, club: Club, page: str, payee: Payee, account: str
+) -> None:
+    Payee.objects.update(stripe_account_id=account, details_submitted=False, transfers_active=False)
+    cashier = factories.OfficerFactory.create(club=club, role=Officer.Role.CASHIER).user
+    sign_in_with_factor(client, cashier)
+    shown = client.get(page).content.decode()
+    assert (f"{page}stripe/" in shown, "change its details: @ada." in shown) == (False, True)
+    assert client.post(f"{page}stripe/", {"country": "AT"}).status_code == 403
+    assert client.get(f"{page}stripe/again/").status_code == 403
+    payee.refresh_from_db()
+    assert (payee.stripe_account_id, stand_in.objects("account")) == (account, [])
+
+
+def test_all_who_manage_the_club_learn_of_its_account(
+    stand_in: "StandIn", as_ada: Client, ada: User, club: Club, page: str, payee: Payee
+) -> None:
+    Payee.objects.update(stripe_account_id="", details_submitted=False, transfers_active=False)
+    other = factories.OfficerFactory.create(club=club, role=Officer.Role.OWNER).user
+    factories.OfficerFactory.create(club=club, role=Officer.Role.CASHIER)
+    for _ in range(2):
+        as_ada.post(f"{page}stripe/", {"country": "AT"})
+    payee.refresh_from_db()
+    told = Letter.objects.filter(key__startswith=f"account-{payee.stripe_account_id}-")
+    assert set(told.values_list("to", flat=True)) == {ada.email, other.email}
+    assert told.count() == 2
+    assert told[0].subject == "The payout account of Night Voices was set up"
+    assert payee.stripe_account_id in told[0].text
 
 
 def test_the_country_is_asked_before_the_account_is_made(
