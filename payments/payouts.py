@@ -18,7 +18,7 @@ from accounts.models import User
 from core import retries
 from payments import cases, debts, interests, ledger, letters, limits, pots, stripe_gateway, summary, yeses
 from payments.models import Approval, Case, LedgerAccount, Payee, Payout
-from payments.money import SMALLEST_CHARGE, Money
+from payments.money import Money
 from payments.nudges import nudge
 from payments.states import WrongState, move
 from payments.stripe_gateway import StripeRefused
@@ -29,7 +29,7 @@ Kind = LedgerAccount.Kind
 Status = Payout.Status
 
 SENDS_AT_ONCE = 100
-MOST_OPEN = 5  # of one payee at a time: each is read by a person
+MOST_OPEN = 20  # of one payee at a time: each is read by a person
 # Beyond the day for which a key protects, so that a lost answer is looked up before anybody is troubled.
 PATIENCE = retries.Patience(
     pauses=(timedelta(minutes=1), timedelta(minutes=5), timedelta(minutes=30), timedelta(hours=3)), most=30
@@ -45,10 +45,6 @@ LEAVING = (Status.APPROVED, Status.SENDING)
 
 class NotEnoughMoney(Exception):
     """The balance does not cover the payout."""
-
-
-class TooSmall(Exception):
-    """It costs more to look at than it pays: a payout is the smallest charge of its currency at least."""
 
 
 class TooManyOpen(Exception):
@@ -80,7 +76,7 @@ def request(*, payee: Payee, amount: Money, by: User, attempt: UUID | None = Non
     """Return the request for a payout, its money put aside. One transaction.
 
     The same `attempt` again (a double click) returns the first; that of another payee is none.
-    Raise NotEnoughMoney, TooSmall, TooManyOpen, PayeeNotReady.
+    Raise NotEnoughMoney, TooManyOpen, PayeeNotReady.
     """
     payee = pots.lock(payee.pk)
     known = Payout.objects.filter(pk=attempt).first() if attempt else None
@@ -90,8 +86,6 @@ def request(*, payee: Payee, amount: Money, by: User, attempt: UUID | None = Non
         raise PayeeNotReady
     if not 0 < amount.minor <= summary.of(payee).payable.minor:
         raise NotEnoughMoney
-    if amount.minor < SMALLEST_CHARGE[amount.currency]:
-        raise TooSmall
     if Payout.objects.filter(payee=payee, status__in=Payout.OPEN).count() >= MOST_OPEN:
         raise TooManyOpen
     payout = Payout.objects.create(

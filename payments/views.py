@@ -121,8 +121,6 @@ def request_payout(request: HttpRequest, payee: Payee) -> HttpResponse:
             )
         except payouts.NotEnoughMoney:
             form.add_error("amount", _("Your available balance does not cover this."))
-        except payouts.TooSmall:  # the form said so before
-            form.add_error("amount", _("That is too little for a payout."))
         except payouts.TooManyOpen:
             form.add_error(
                 None,
