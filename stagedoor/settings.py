@@ -68,6 +68,7 @@ MIDDLEWARE = [
     "django.contrib.auth.middleware.AuthenticationMiddleware",
     "stagedoor.middleware.viewer_timezone",
     "django.contrib.messages.middleware.MessageMiddleware",
+    "stagedoor.middleware.signed_out_meanwhile",
     "django.middleware.clickjacking.XFrameOptionsMiddleware",
     "django_htmx.middleware.HtmxMiddleware",
     "allauth.account.middleware.AccountMiddleware",

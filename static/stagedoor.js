@@ -148,6 +148,7 @@
 
   document.addEventListener("htmx:load", (event) => localTimes(event.target));
   for (const part of document.querySelectorAll("[data-needs-script]")) part.hidden = false;
+  document.querySelector(".tabs [aria-current]")?.scrollIntoView({ block: "nearest", inline: "center" });
   localTimes();
   showTheme();
 

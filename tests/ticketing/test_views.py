@@ -217,6 +217,16 @@ def test_a_held_order_is_shown_with_its_deadline_wherever_the_person_looks(
         ]
 
 
+def test_a_held_order_is_shown_beside_the_ticket_one_has(
+    bens: Client, ben: User, seat: TicketType, at: datetime
+) -> None:
+    box_office.buy(ben, seat, at=at)
+    order = box_office.hold(ben, seat, at=at)
+    panel = document_fromstring(bens.get(seat.event.get_absolute_url()).content).cssselect("#tickets")[0]
+    assert "You have a ticket" in panel.text_content()
+    assert len(panel.cssselect(f'form[action="/orders/{order.pk}/pay/"]')) == 1
+
+
 def test_sold_out_is_said_on_card_and_panel_without_a_button_that_leads_nowhere(
     client: Client, max: User, event: Event, at: datetime
 ) -> None:
