@@ -131,15 +131,16 @@ def _under_review(payout: Payout, by: User, at: datetime) -> Payout:
 
 
 @transaction.atomic
-def approve(*, payout: Payout, by: User, at: datetime) -> Payout:
+def approve(*, payout: Payout, by: User, seen: str | None = None, at: datetime) -> Payout:
     """Say yes to a payout, for the account that the payee has now. One transaction; it is sent after commit.
 
     Above the limit (see `limits`) it stays as it is until somebody else says yes, too. A yes counts while its
-    sayer may still say it (see `yeses`).
+    sayer may still say it (see `yeses`). `seen` is the status that the reviewer's page showed: what was held
+    since is not overruled unread.
     Raise OwnPayout, HasInterest, AlreadyApproved, Owing, PayeeNotReady, WrongState.
     """
     row = _under_review(payout, by, at)
-    if row.status not in {Status.REQUESTED, Status.HELD}:
+    if row.status not in {Status.REQUESTED, Status.HELD} or row.status != (seen or row.status):
         raise WrongState(f"Payout {row.pk} is decided.")
     if not row.payee.can_be_paid:
         raise PayeeNotReady

@@ -148,7 +148,7 @@ def approve(request: HttpRequest, pk: UUID) -> HttpResponse:
     payout = _payout(pk)
 
     def decide(by: User, at: datetime) -> str:
-        payouts.approve(payout=payout, by=by, at=at)
+        payouts.approve(payout=payout, by=by, seen=request.POST.get("seen") or None, at=at)
         if payout.status == Status.APPROVED:
             return _("Approved. The money is being sent.")
         return _("Your yes is noted. Somebody else has to approve it, too.")

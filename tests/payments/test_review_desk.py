@@ -13,6 +13,7 @@ from django.db import connection
 from django.test import Client
 from django.test.utils import CaptureQueriesContext
 from django.urls import reverse
+from lxml.html import document_fromstring
 
 from accounts.models import User
 from payments import evidence, payouts, permissions
@@ -192,6 +193,14 @@ def test_above_the_limit_the_second_yes_comes_from_somebody_else(
     )
     other = at_the_desk(factories.UserFactory.create(is_finance=True))
     assert said(other.post(f"{sheet}approve/")) == "Approved. The money is being sent."
+
+
+def test_a_yes_from_an_old_tab_does_not_overrule_a_hold(desk: Client, asked: Payout, sheet: str) -> None:
+    [seen] = document_fromstring(desk.get(sheet).content).cssselect("input[name=seen]")
+    desk.post(f"{sheet}hold/", {"reason": "Show us the contract."})
+    desk.post(f"{sheet}approve/", {"seen": seen.get("value", "")})
+    asked.refresh_from_db()
+    assert (asked.status, asked.approvals.count()) == ("held", 0)
 
 
 def test_a_creator_whom_stripe_does_not_pay_is_not_approved(desk: Client, asked: Payout, sheet: str) -> None:
