@@ -39,6 +39,7 @@ def test_a_copy_of_the_tab_is_another_page_and_a_reload_is_the_same(cast: Cast) 
     with ben.page.context.expect_page() as opening:
         ben.page.evaluate("window.open(location.href)")
     copy = opening.value
+    copy.wait_for_load_state()  # a button that was pressed before its script came does nothing
     copy.locator("[data-listen]").click()
     expect(copy.get_by_role("heading", name="You are already in this room")).to_be_visible()
     expect(ben.page.locator("#room")).to_have_attribute("data-connection", "connected")
