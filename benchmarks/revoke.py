@@ -54,14 +54,14 @@ def _measure(var: Path, *, only: str) -> list[dict[str, Any]]:
         running.enter_context(embedded.servers(var))
         environment = processes.environment(address, var)
         os.environ.update(environment)
+        import django  # noqa: PLC0415 -- app-ready: the settings read the environment above
+
+        django.setup()
         everybody = running.enter_context(
             processes.company(
                 address, environment=environment, logs=var / "logs", stand_in=var / "stripe.jsonl"
             )
         )
-        import django  # noqa: PLC0415 -- app-ready: the settings read the environment above
-
-        django.setup()
         from benchmarks import losing  # noqa: PLC0415 -- app-ready: the same
 
         stage = losing.Stage.put_up()

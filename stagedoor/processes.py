@@ -15,7 +15,6 @@ from typing import IO
 import httpx
 from django.conf import settings
 
-from payments import dispatch
 from stagedoor import embedded
 from stagedoor.celery import CREWS
 
@@ -235,6 +234,8 @@ def free_port() -> int:
 
 
 def _stand_in_command(address: Address, environment: Mapping[str, str], state: Path) -> list[str]:
+    from payments import dispatch  # noqa: PLC0415 -- app-ready: benchmarks start processes without Django
+
     command = [PYTHON, "-m", "payments.sandbox", "--port", str(address.stripe_port), "--state", str(state)]
     command += ["--webhook-url", f"{address.base_url}/payments/webhook/"]
     command += ["--webhook-events", ",".join(sorted(dispatch.ANSWERED))]
